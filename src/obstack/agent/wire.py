@@ -1,0 +1,395 @@
+"""The words between controller and agent: frozen values and their canonical JSON.
+
+A request is one line of JSON on the agent's standard input. The agent answers with lines of JSON, each an `Event`,
+and ends with one `Reply`. When the agent lacks content it sends a `Need` and the controller answers with one `Blob`
+line for each digest, every one followed by exactly `size` raw bytes. A no-op therefore costs one round trip.
+
+Canonical JSON (sorted keys, no spaces, UTF-8) makes equal values equal bytes, so that the SHA-256 of a manifest is the
+generation's identity. Decoding is strict: a missing field, an unknown field or a value of the wrong type is refused.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import types
+import typing
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+PROTOCOL = 1
+
+T = TypeVar("T")
+
+
+class WireError(ValueError):
+    """A message is not of the agreed form; the text says which field and why."""
+
+
+# ----------------------------------------------------------------------------------------------- the manifest
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """One regular file of a generation. `path` is relative to the generation's tree: `etc/nginx/nginx.conf`."""
+
+    path: str
+    digest: str
+    size: int
+    mode: int
+    owner: str = "root"
+    group: str = "root"
+    secret: bool = False
+
+
+@dataclass(frozen=True)
+class ArchiveEntry:
+    """One verified archive. `kind` is deb, tar, zip or file.
+
+    `strip` leading folders are dropped on unpacking; `path` is where a plain `file` goes inside the artifact.
+    """
+
+    name: str
+    digest: str
+    size: int
+    kind: str
+    strip: int = 0
+    path: str = ""
+
+
+@dataclass(frozen=True)
+class ArtifactEntry:
+    """A binary distribution: archives unpacked over each other, in order, into one read-only folder of the store.
+
+    The tree of a generation shows it as `artifacts/<name>`, a link into the store.
+    """
+
+    name: str
+    version: str
+    archives: tuple[ArchiveEntry, ...]
+
+    @property
+    def identity(self) -> str:
+        """Return the SHA-256 that names the unpacked folder: of what goes in and how, not of names."""
+        content = [[a.digest, a.kind, a.strip, a.path] for a in self.archives]
+        return hashlib.sha256(canonical(content)).hexdigest()
+
+
+@dataclass(frozen=True)
+class DirectoryEntry:
+    """A directory outside the state folder, made when absent. A `data` directory is deleted by nothing but a purge."""
+
+    path: str
+    mode: int
+    owner: str = "root"
+    group: str = "root"
+    data: bool = True
+
+
+@dataclass(frozen=True)
+class LinkEntry:
+    """A link outside the state folder: `path` (absolute, below the root) leads to `current/<target>`."""
+
+    path: str
+    target: str
+
+
+@dataclass(frozen=True)
+class UserEntry:
+    """A system user with a group of its own name, made when absent."""
+
+    name: str
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class InputEntry:
+    """What a unit reads, and what a change of it means.
+
+    `source` is a file of the tree, a folder of it ending in `/`, or `artifact:<name>`. `effect` is none, reload or
+    restart. The first entry that matches a changed thing decides.
+    """
+
+    source: str
+    effect: str
+
+
+@dataclass(frozen=True)
+class ReloadEntry:
+    """How a running unit takes new configuration: `kind` is signal (`value`: HUP) or http (`value`: URL to POST to)."""
+
+    kind: str
+    value: str
+
+
+@dataclass(frozen=True)
+class StateEntry:
+    """The data of a unit: its directory, and the name of the format that this version writes.
+
+    Two equal formats can be switched either way; a change of format is preceded by a snapshot.
+    """
+
+    directory: str
+    format: str
+
+
+@dataclass(frozen=True)
+class UnitEntry:
+    """One service. `file` is the rendered definition in the tree (`units/<name>.service` or `units/<name>.conf`).
+
+    `after` names the units that must be acted on before this one. `boot_only` units are installed and enabled but never
+    started, stopped or expected to run (the recovery unit).
+    """
+
+    name: str
+    file: str
+    after: tuple[str, ...] = ()
+    inputs: tuple[InputEntry, ...] = ()
+    reload: ReloadEntry | None = None
+    state: StateEntry | None = None
+    start_timeout_s: int = 60
+    stop_timeout_s: int = 30
+    boot_only: bool = False
+
+
+@dataclass(frozen=True)
+class CheckEntry:
+    """A product's own checker, run on the staged tree before the switch.
+
+    In `argv` and `environment`, `{tree}` stands for the staged tree and `{scratch}` for an empty private folder.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    environment: dict[str, str] = field(default_factory=dict)
+    timeout_s: int = 60
+
+
+@dataclass(frozen=True)
+class GateEntry:
+    """A semantic probe that must pass within `deadline_s` after the switch.
+
+    `kind` selects the probe and `params` are its arguments (agent/gate.py documents each kind). `unit` is the unit
+    whose log is evidence. `active` probes write something (a test alert, a marked log line); they run after a change
+    and on `health`, not on a no-op apply.
+    """
+
+    name: str
+    kind: str
+    unit: str
+    params: dict[str, Any] = field(default_factory=dict)
+    deadline_s: int = 60
+    active: bool = False
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Everything a node must be. Its digest is the generation's identity; equal configuration gives equal manifests."""
+
+    node: str
+    role: str
+    manager: str
+    files: tuple[FileEntry, ...] = ()
+    artifacts: tuple[ArtifactEntry, ...] = ()
+    directories: tuple[DirectoryEntry, ...] = ()
+    links: tuple[LinkEntry, ...] = ()
+    users: tuple[UserEntry, ...] = ()
+    units: tuple[UnitEntry, ...] = ()
+    checks: tuple[CheckEntry, ...] = ()
+    gates: tuple[GateEntry, ...] = ()
+    version: int = 1
+
+    @property
+    def identity(self) -> str:
+        """Return the generation's identity: the SHA-256 of the canonical manifest, 64 hexadecimal digits."""
+        return hashlib.sha256(canonical(encode(self))).hexdigest()
+
+
+# ------------------------------------------------------------------------------------------ request and answers
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the controller asks for. `verb` selects the handler in agent/__main__.py; `params` are its arguments.
+
+    `wait_s` is how long to wait for the lock before answering that it is held. `who` names the person or the timer.
+    """
+
+    verb: str
+    params: dict[str, Any] = field(default_factory=dict)
+    manifest: Manifest | None = None
+    who: str = ""
+    wait_s: float = 0.0
+    protocol: int = PROTOCOL
+
+
+@dataclass(frozen=True)
+class Event:
+    """Progress. `step` is stage, check, snapshot, switch, act, gate, commit, rollback, recover or log.
+
+    `state` is started, progress, done or failed; `data` are details for a display or for JSON.
+    """
+
+    step: str
+    state: str
+    message: str = ""
+    data: dict[str, Any] = field(default_factory=dict)
+    type: str = "event"
+
+
+@dataclass(frozen=True)
+class Need:
+    """The digests that the agent lacks and wants as blobs, in the order it wants them."""
+
+    digests: tuple[str, ...]
+    type: str = "need"
+
+
+@dataclass(frozen=True)
+class Blob:
+    """Announces `size` raw bytes that follow the line."""
+
+    digest: str
+    size: int
+    type: str = "blob"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """An error as data: the fields of the controller's StackError, and the exit code of its family."""
+
+    exit_code: int
+    code: str
+    what: str
+    where: str
+    do: str
+    state: str | None = None
+    detail: str | None = None
+
+
+@dataclass(frozen=True)
+class Action:
+    """What was decided for one unit: none, start, reload, restart or stop, and why. `reason` is for people."""
+
+    unit: str
+    action: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Drift:
+    """One difference between the machine and its committed generation.
+
+    `kind` is file-changed, file-missing, mode-changed, owner-changed, link-missing, link-changed, directory-missing,
+    unit-file-changed, unit-stopped, unit-failed, unit-disabled, artifact-changed or user-missing.
+    """
+
+    kind: str
+    subject: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """The outcome of one gate. `evidence` is what was seen last; secrets never get into it."""
+
+    name: str
+    kind: str
+    unit: str
+    passed: bool
+    seconds: float
+    message: str
+    evidence: str = ""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """The last line. `outcome` is unchanged, committed, refused, rolled-back, rollback-failed, ok or failed.
+
+    `fault` is set exactly when the exit code is not 0. `data` holds what a reading verb was asked for.
+    """
+
+    outcome: str
+    generation: str | None = None
+    previous: str | None = None
+    actions: tuple[Action, ...] = ()
+    drift: tuple[Drift, ...] = ()
+    gates: tuple[GateResult, ...] = ()
+    fault: Fault | None = None
+    data: dict[str, Any] = field(default_factory=dict)
+    type: str = "reply"
+
+
+# --------------------------------------------------------------------------------------------- coding
+
+
+def canonical(value: Any) -> bytes:
+    """Given plain JSON data, return its one canonical encoding."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def encode(value: Any) -> Any:
+    """Given a wire value, return plain JSON data; tuples become lists."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: encode(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {key: encode(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [encode(item) for item in value]
+    return value
+
+
+def line(value: Any) -> bytes:
+    """Given a wire value, return its line: canonical JSON and a newline."""
+    return canonical(encode(value)) + b"\n"
+
+
+def decode(kind: type[T], data: Any, where: str = "") -> T:
+    """Given plain JSON data, return the value of dataclass `kind` that it encodes.
+
+    Raises WireError, naming the field, for anything missing, unknown or of the wrong type.
+    """
+    where = where or kind.__name__
+    if not isinstance(data, dict):
+        raise WireError(f"{where}: an object was expected, not {type(data).__name__}")
+    hints = typing.get_type_hints(kind)
+    fields = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    unknown = sorted(set(data) - set(fields))
+    if unknown:
+        raise WireError(f"{where}: unknown field {unknown[0]!r}")
+    values: dict[str, Any] = {}
+    for name, spec in fields.items():
+        if name in data:
+            values[name] = _decode(hints[name], data[name], f"{where}.{name}")
+        elif spec.default is dataclasses.MISSING and spec.default_factory is dataclasses.MISSING:
+            raise WireError(f"{where}: field {name!r} is missing")
+    return kind(**values)
+
+
+def _decode(hint: Any, data: Any, where: str) -> Any:
+    origin = typing.get_origin(hint)
+    if hint is Any:
+        return data
+    if origin in (typing.Union, types.UnionType):
+        if data is None:
+            return None
+        (inner,) = [option for option in typing.get_args(hint) if option is not type(None)]
+        return _decode(inner, data, where)
+    if origin is tuple:
+        if not isinstance(data, (list, tuple)):
+            raise WireError(f"{where}: a list was expected, not {type(data).__name__}")
+        item = typing.get_args(hint)[0]
+        return tuple(_decode(item, element, f"{where}[{index}]") for index, element in enumerate(data))
+    if origin is dict:
+        if not isinstance(data, dict):
+            raise WireError(f"{where}: an object was expected, not {type(data).__name__}")
+        item = typing.get_args(hint)[1]
+        return {str(key): _decode(item, element, f"{where}.{key}") for key, element in data.items()}
+    if dataclasses.is_dataclass(hint):
+        return decode(typing.cast("type[Any]", hint), data, where)
+    if hint is float and isinstance(data, int) and not isinstance(data, bool):
+        return float(data)
+    if not isinstance(data, hint) or (hint is int and isinstance(data, bool)):
+        raise WireError(f"{where}: {hint.__name__} was expected, not {type(data).__name__}")
+    return data

@@ -1,0 +1,1 @@
+"""The typed model of all configuration. Nothing after it sees YAML."""

@@ -1,0 +1,75 @@
+"""The Site: the root of the model, and the rules that cross its sections."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from obstack.model.alertmanager import Alertmanager
+from obstack.model.base import Section
+from obstack.model.blackbox import Blackbox
+from obstack.model.components import Artifacts
+from obstack.model.front_door import FrontDoor
+from obstack.model.prometheus import Prometheus
+from obstack.model.scalars import ByteSize, Duration, HostName, LabelName, LabelValue, Name, Port
+
+
+class Server(Section):
+    """The machine that runs the stack."""
+
+    name: Name = Field(
+        default="mon-1", description="Name of the server, label `host` of its series.", examples=["mon-1"]
+    )
+    labels: dict[LabelName, LabelValue] = Field(
+        default_factory=dict, description="Further labels of the server.", examples=[{"rack": "a1"}]
+    )
+
+
+class NodeExporter(Section):
+    """The exporter of the machine's own metrics."""
+
+    port: Port = Field(default=9100, description="Loopback port.", examples=[9100])
+
+
+class Logs(Section):
+    """How logs are kept and queried."""
+
+    engine: Literal["journal"] = Field(default="journal", description="Log engine.", examples=["journal"])
+    retention_time: Duration = Field(default="30d", description="How long log lines are kept.", examples=["30d"])
+    retention_size: ByteSize = Field(default="2GB", description="How much the logs may occupy.", examples=["2GB"])
+    port: Port = Field(default=19532, description="Loopback port that takes log entries.", examples=[19532])
+
+
+class Gates(Section):
+    """How long a change may take to prove itself."""
+
+    deadline: Duration = Field(default="60s", description="Time for each gate to become green.", examples=["60s"])
+
+
+class Site(Section):
+    """The whole configuration."""
+
+    version: Literal[1] = Field(default=1, description="Version of this configuration format.", examples=[1])
+    name: Name = Field(default="observability", description="Name of the site.", examples=["observability"])
+    environment: Name = Field(
+        default="production", description="Label `environment` of all series.", examples=["production"]
+    )
+    domain: HostName = Field(
+        description="Name under which people reach the front door.", examples=["observability.example.org"]
+    )
+    server: Server = Field(default=Server(), description="The server.", examples=[{"name": "mon-1"}])
+    prometheus: Prometheus = Field(default=Prometheus(), description="Metrics.", examples=[{"retention_time": "30d"}])
+    alertmanager: Alertmanager = Field(default=Alertmanager(), description="Alerts.", examples=[{"group_wait": "30s"}])
+    node_exporter: NodeExporter = Field(
+        default=NodeExporter(), description="Machine metrics.", examples=[{"port": 9100}]
+    )
+    blackbox: Blackbox = Field(default=Blackbox(), description="Probes.", examples=[{"port": 9115}])
+    front_door: FrontDoor = Field(
+        default=FrontDoor(), description="TLS and authentication.", examples=[{"https_port": 443}]
+    )
+    logs: Logs = Field(default=Logs(), description="Logs.", examples=[{"engine": "journal"}])
+    gates: Gates = Field(default=Gates(), description="Gates.", examples=[{"deadline": "60s"}])
+    artifacts: Artifacts = Field(
+        default=Artifacts(), description="Where binaries come from.", examples=[{"mirror": "/srv/mirror"}]
+    )

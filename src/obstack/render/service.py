@@ -1,0 +1,69 @@
+"""One abstract service. render/systemd.py and render/supervisor.py turn it into what the service manager reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from obstack.agent.wire import InputEntry, ReloadEntry, StateEntry
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """What a service may do beyond the common hardened base; every deviation is a field, so it can be seen and tested.
+
+    `families` are the socket address families; `capabilities` are kept and made ambient (which rules out private
+    users); `host_processes` shows all of /proc; `host_mounts` shows the machine's real mounts (no private /tmp, /home
+    read-only); `devices` are device nodes it may open; `writable` are paths beside its data directory;
+    `writable_executable_memory` allows just-in-time code; `groups` are supplementary groups.
+    """
+
+    families: tuple[str, ...] = ("AF_INET", "AF_INET6")
+    capabilities: tuple[str, ...] = ()
+    host_processes: bool = False
+    host_mounts: bool = False
+    clock: bool = False
+    devices: tuple[str, ...] = ()
+    writable: tuple[str, ...] = ()
+    writable_executable_memory: bool = False
+    groups: tuple[str, ...] = ()
+    loopback_only: bool = False
+
+
+@dataclass(frozen=True)
+class View:
+    """A private view of the file system: `source` is seen at `target` by this service alone.
+
+    systemd binds it read-only; without systemd the service starts in a mount namespace of its own.
+    """
+
+    source: str
+    target: str
+
+
+@dataclass(frozen=True)
+class Service:
+    """A long-running process, described once.
+
+    `argv[0]` is an absolute path. `preflight` commands must succeed before each start. `libraries` are folders for the
+    dynamic loader. Sizes are bytes as systemd writes them (`512M`). `data` is its own writable directory.
+    """
+
+    name: str
+    description: str
+    argv: tuple[str, ...]
+    user: str
+    data: str | None = None
+    preflight: tuple[tuple[str, ...], ...] = ()
+    environment: dict[str, str] = field(default_factory=dict)
+    libraries: tuple[str, ...] = ()
+    views: tuple[View, ...] = ()
+    after: tuple[str, ...] = ()
+    inputs: tuple[InputEntry, ...] = ()
+    reload: ReloadEntry | None = None
+    state: StateEntry | None = None
+    sandbox: Sandbox = Sandbox()
+    memory_max: str = "256M"
+    tasks_max: int = 256
+    open_files: int = 4096
+    start_timeout_s: int = 60
+    stop_timeout_s: int = 30
