@@ -138,8 +138,9 @@ class StateEntry:
 class UnitEntry:
     """One service. `file` is the rendered definition in the tree (`units/<name>.service` or `units/<name>.conf`).
 
-    `after` names the units that must be acted on before this one. `boot_only` units are installed and enabled but never
-    started, stopped or expected to run (the recovery unit).
+    A unit without `file` belongs to the system (systemd-journald): it is never installed, started or stopped, only
+    reloaded or restarted when its inputs change. `after` names the units that must be acted on before this one.
+    `boot_only` units are installed and enabled but never started, stopped or expected to run (the recovery unit).
     """
 
     name: str

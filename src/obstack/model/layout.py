@@ -15,10 +15,14 @@ class Manager(StrEnum):
 
 @dataclass(frozen=True)
 class Layout:
-    """The paths of one node. `root` is empty for a server, or the absolute private root of `observability up`."""
+    """The paths of one node. `root` is empty for a server, or the absolute private root of `observability up`.
+
+    `python` runs the agent's own programs (boot recovery, journal bridge).
+    """
 
     root: str
     manager: Manager
+    python: str = "/usr/bin/python3"
 
     @property
     def state(self) -> str:
@@ -29,6 +33,11 @@ class Layout:
     def current(self) -> str:
         """The tree of the generation in force."""
         return f"{self.state}/current"
+
+    @property
+    def agent(self) -> str:
+        """The agent last installed: a link to the zipapp named by its digest."""
+        return f"{self.state}/agent/agent.pyz"
 
     @property
     def run(self) -> str:
