@@ -1,0 +1,85 @@
+"""The entry point: the tree of commands, the single place that catches errors, and the exit codes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+import click
+
+from obstack.cli.lazy import Command, LazyGroup
+from obstack.cli.output import print_error
+from obstack.errors import Interrupted, StackError, UsageError
+
+COMMANDS: dict[str, Command] = {
+    "version": Command("obstack.cli.version", "Show the version of the program."),
+}
+"""Every command: the module whose `command` it is, and its line in the overview. The module is imported when used."""
+
+
+@click.group(
+    cls=LazyGroup,
+    commands_by_name=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Start with: observability up",
+)
+def cli() -> None:
+    """Turn Debian and Ubuntu machines into an observability stack, one transaction at a time.
+
+    Every change is planned, proven before it is switched on, gated after it, and undone by itself when the gate fails.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Given the command line, run it and end the process with the exit code of the command contract."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Given the command line, run it and return the exit code. An error is printed where the contract says."""
+    try:
+        outcome = cli.main(args=list(arguments), prog_name="observability", standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return _end_by_broken_pipe()
+    except (KeyboardInterrupt, click.Abort):
+        error: StackError = Interrupted(
+            code="interrupted",
+            what="The run was interrupted.",
+            where="this terminal",
+            state="nothing was being changed",
+            do="observability status",
+        )
+    except click.ClickException as problem:
+        error = _usage_error(problem)
+    except StackError as problem:
+        error = problem
+    except Exception as problem:  # noqa: BLE001 the last resort: a defect becomes exit code 70 with its traceback kept
+        from obstack.cli.bug import keep_traceback
+
+        error = keep_traceback(problem)
+    else:
+        return outcome if isinstance(outcome, int) else 0
+    print_error(error, as_json="--json" in arguments)
+    return error.exit_code
+
+
+def _usage_error(problem: click.ClickException) -> UsageError:
+    context = getattr(problem, "ctx", None)
+    path = context.command_path if context is not None else "observability"
+    return UsageError(
+        code="usage",
+        what=problem.format_message(),
+        where=f"the command line of `{path}`",
+        state="nothing was touched",
+        do=f"{path} --help",
+    )
+
+
+def _end_by_broken_pipe() -> int:
+    """End as every Unix filter does when its reader has gone, without a traceback at interpreter exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 128 + signal.SIGPIPE

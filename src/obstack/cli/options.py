@@ -1,0 +1,111 @@
+"""Options that several commands share, so that one thing has one name and one text everywhere."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from obstack.model.layout import Layout, Manager
+
+PRIVATE_ROOT = ".observability"
+CONFIGURATION = "config"
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Target:
+    """The machine that a command works on, and the configuration that it should be in.
+
+    `layout.root` is empty for the machine itself. `chosen_by` says why this root was taken, for `status` to show.
+    """
+
+    layout: Layout
+    configuration: Path
+    environment: str | None
+    chosen_by: str
+
+    @property
+    def private(self) -> bool:
+        """Whether this is a private root of `observability up` and not the machine itself."""
+        return self.layout.root != ""
+
+
+def decide_root(root: Path | None, working_directory: Path, state_exists: bool) -> tuple[Path, str]:
+    """Given `--root`, the working directory and whether this machine has a stack, return the root and why.
+
+    The rule: `--root` when given; else the machine itself, except that `.observability` in the working directory is
+    taken when it is there and the machine itself has no stack.
+    """
+    if root is not None:
+        return root.absolute(), "--root"
+    private = working_directory / PRIVATE_ROOT
+    if not state_exists and private.is_dir():
+        return private, f"{PRIVATE_ROOT} exists here and this machine has no stack of its own"
+    return Path("/"), "this machine"
+
+
+def make_target(root: Path | None, configuration: Path | None, environment: str | None, *, server: bool) -> Target:
+    """Given the options, return the target. `server` commands never take a private root by themselves."""
+    if server and root is None:
+        place, why = Path("/"), "this machine"
+    else:
+        place, why = decide_root(root, Path.cwd(), os.path.isdir("/var/lib/observability"))
+    if place == Path("/"):
+        return Target(Layout("", Manager.SYSTEMD), configuration or Path(CONFIGURATION), environment, why)
+    layout = Layout(str(place), Manager.SUPERVISOR)
+    return Target(layout, configuration or place / CONFIGURATION, environment, why)
+
+
+def target_options(*, server: bool = False) -> Callable[[F], F]:
+    """Add `--root`, `--config` and `--environment`, and call the command with `target`."""
+
+    def decorate(function: F) -> F:
+        @click.option(
+            "--root",
+            type=click.Path(path_type=Path, file_okay=False),
+            envvar="OBSERVABILITY_ROOT",
+            metavar="DIR",
+            help="The machine lives below DIR (as `observability up` makes it). "
+            f"[default: the machine itself, or {PRIVATE_ROOT} when only that exists]",
+        )
+        @click.option(
+            "--config",
+            "configuration",
+            type=click.Path(path_type=Path, file_okay=False),
+            envvar="OBSERVABILITY_CONFIG",
+            metavar="DIR",
+            help="Folder of the configuration. [default: config]",
+        )
+        @click.option("--environment", metavar="NAME", help="Merge config/environments/NAME.yaml over the base.")
+        @functools.wraps(function)
+        def wrapper(
+            *args: Any, root: Path | None, configuration: Path | None, environment: str | None, **kwargs: Any
+        ) -> Any:
+            target = make_target(root, configuration, environment, server=server)
+            return function(*args, target=target, **kwargs)
+
+        return wrapper  # type: ignore[return-value]
+
+    return decorate
+
+
+def json_option(function: F) -> F:
+    """Add `--json`: one JSON document on standard output and nothing else."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")(function)
+
+
+def quiet_option(function: F) -> F:
+    """Add `--quiet`: no progress."""
+    return click.option("--quiet", "-q", is_flag=True, help="Show no progress.")(function)
+
+
+def yes_option(function: F) -> F:
+    """Add `--yes`: do not ask."""
+    return click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation.")(function)

@@ -1,0 +1,97 @@
+"""What a person or a program reads: results on standard output, errors on standard error, clean of control characters.
+
+Colours appear only on a terminal, and never when NO_COLOR is set.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, TextIO
+
+import click
+
+from obstack.errors import ConfigurationError, StackError
+
+DETAIL_LINES = 20
+
+
+def sanitize(text: str) -> str:
+    """Given text that came from a machine, return it with every control character but newline and tab made visible."""
+    return "".join(
+        character
+        if character in "\n\t" or (character.isprintable() and not _bidirectional(character))
+        else f"\\x{ord(character):02x}"
+        for character in text
+    )
+
+
+def _bidirectional(character: str) -> bool:
+    return "\u202a" <= character <= "\u202e" or "\u2066" <= character <= "\u2069"
+
+
+def colours_wanted(stream: TextIO) -> bool:
+    """Return whether the stream is a terminal that may be coloured."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def paint(text: str, colour: str | None = None, *, bold: bool = False, stream: TextIO | None = None) -> str:
+    """Given text for a stream (standard output by default), return it coloured when the stream may be."""
+    if not colours_wanted(stream or sys.stdout):
+        return text
+    return click.style(text, fg=colour, bold=bold)
+
+
+def print_json(document: Any) -> None:
+    """Write one JSON document to standard output. A command with `--json` calls this exactly once."""
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, sort_keys=False) + "\n")
+
+
+def print_line(text: str = "") -> None:
+    """Write one line of a result to standard output, clean of control characters from machines."""
+    sys.stdout.write(text + "\n")
+
+
+def table(rows: Sequence[Sequence[str]], *, header: Sequence[str] = (), gap: int = 2) -> list[str]:
+    """Given rows of cells, return lines with the columns aligned; no line ends in blanks."""
+    cells = [[sanitize(cell).replace("\n", " ") for cell in row] for row in ([header, *rows] if header else rows)]
+    columns = max((len(row) for row in cells), default=0)
+    widths = [max((len(row[index]) for row in cells if index < len(row)), default=0) for index in range(columns)]
+    return [
+        (" " * gap).join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip() for row in cells
+    ]
+
+
+def print_error(error: StackError, *, as_json: bool) -> None:
+    """Write an error: for people to standard error; with `--json`, as the one document on standard output."""
+    if as_json:
+        print_json({"error": error.to_json()})
+        return
+    sys.stdout.flush()
+    sys.stderr.write("\n".join(error_lines(error, stream=sys.stderr)) + "\n")
+
+
+def error_lines(error: StackError, *, stream: TextIO) -> list[str]:
+    """Given an error, return its lines in the form of the command contract."""
+    lines = [paint(f"error[{error.code}]", "red", bold=True, stream=stream) + f" {sanitize(error.what)}"]
+    if isinstance(error, ConfigurationError):
+        for problem in error.problems:
+            lines.append(f"  {sanitize(problem.place)}: {sanitize(problem.path)}: {sanitize(problem.message)}")
+            lines.append(f"    do: {sanitize(problem.remedy)}")
+    else:
+        lines += _field("where:", error.where)
+    if error.state:
+        lines += _field("state:", error.state)
+    if error.detail:
+        detail = sanitize(error.detail.rstrip("\n")).split("\n")
+        if len(detail) > DETAIL_LINES:
+            lines.append(f"  … {len(detail) - DETAIL_LINES} lines left out; --json shows all")
+        lines += [f"  | {line}" for line in detail[-DETAIL_LINES:]]
+    return lines + _field("do:", error.do)
+
+
+def _field(label: str, text: str) -> list[str]:
+    first, *rest = sanitize(text).split("\n")
+    return [f"  {label:<6} {first}", *(f"         {line}" for line in rest)]
