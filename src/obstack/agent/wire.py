@@ -292,6 +292,24 @@ class Drift:
 
 
 @dataclass(frozen=True)
+class Fact:
+    """One observation of a machine. `state` is known (with `value`), absent (looked, not there) or unknown (`reason`).
+
+    Names and values: `os` {id, version, codename, name}; `architecture` amd64; `user` 0; `manager` systemd (the program
+    that is PID 1); `python` [3, 13, 5]; `disk` and `memory` {total_bytes, free_bytes}; `inodes` {total, free};
+    `listeners` [{address, port, program, unit}]; `packages` {name: version} of installed packages that would be in the
+    way; `paths` {path: kind} of the outward paths, kind being absent, ours, link, directory or file; `units`
+    {name: path} of unit files that are not ours; `clock` {now, synchronized}; `lock` {who, verb, pid, since}, absent
+    when it is free.
+    """
+
+    name: str
+    state: str
+    value: Any = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class GateResult:
     """The outcome of one gate. `evidence` is what was seen last; secrets never get into it."""
 
