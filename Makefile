@@ -2,14 +2,20 @@
 VENV ?= .venv
 PYTHON = $(VENV)/bin/python
 
-.PHONY: setup lint type check test test-all machine golden bench docs clean
+.PHONY: setup requirements lint type check test test-all machine golden bench docs clean
 
-setup: $(VENV)/.development ## make the virtual environment with the development tools
+setup: ## make the virtual environment with the development tools
+	@scripts/bootstrap.sh $(abspath $(VENV)) requirements-development.lock
 
-$(VENV)/.development: pyproject.toml
-	./observability version >/dev/null
-	$(PYTHON) -m pip install --quiet --editable '.[development]'
-	touch $@
+PIP_COMPILE = $(VENV).tools/bin/pip-compile --quiet --generate-hashes --strip-extras --no-header --allow-unsafe \
+	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
+
+requirements: ## pin what pyproject.toml asks for, by hash; run it with the oldest Python that is supported
+	python3 -m venv $(VENV).tools
+	$(VENV).tools/bin/python -m pip install --quiet pip-tools
+	$(PIP_COMPILE) $(UPGRADE) --output-file requirements.lock pyproject.toml
+	$(PIP_COMPILE) $(UPGRADE) --extra development --constraint requirements.lock \
+		--output-file requirements-development.lock pyproject.toml
 
 lint: setup ## style, types, floors
 	$(VENV)/bin/ruff format --check src tests
@@ -26,4 +32,4 @@ test-all: setup ## everything, as CI runs it
 	$(PYTHON) -m pytest tests
 
 clean:
-	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv.* build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
