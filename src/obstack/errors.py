@@ -69,7 +69,10 @@ class UsageError(StackError):
 
 @dataclass(frozen=True)
 class Problem:
-    """One fault in a configuration file. `line` and `column` count from 1; 0 means the file as a whole."""
+    """One fault in a configuration file. `line` and `column` count from 1; 0 means the file as a whole.
+
+    `excerpt` is the source line with anything secret in it masked; empty when there is none to show.
+    """
 
     file: str
     line: int
@@ -77,6 +80,7 @@ class Problem:
     path: str
     message: str
     remedy: str
+    excerpt: str = ""
 
     @property
     def place(self) -> str:

@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 import click
 
-from obstack.errors import ConfigurationError, StackError
+from obstack.errors import ConfigurationError, Problem, StackError
 
 DETAIL_LINES = 20
 
@@ -79,6 +79,7 @@ def error_lines(error: StackError, *, stream: TextIO) -> list[str]:
     if isinstance(error, ConfigurationError):
         for problem in error.problems:
             lines.append(f"  {sanitize(problem.place)}: {sanitize(problem.path)}: {sanitize(problem.message)}")
+            lines += excerpt_lines(problem)
             lines.append(f"    do: {sanitize(problem.remedy)}")
     else:
         lines += _field("where:", error.where)
@@ -90,6 +91,14 @@ def error_lines(error: StackError, *, stream: TextIO) -> list[str]:
             lines.append(f"  … {len(detail) - DETAIL_LINES} lines left out; --json shows all")
         lines += [f"  | {line}" for line in detail[-DETAIL_LINES:]]
     return lines + _field("do:", error.do)
+
+
+def excerpt_lines(problem: Problem) -> list[str]:
+    """Given a problem, return its source line and a caret below the place; nothing when it has no source line."""
+    if not problem.excerpt:
+        return []
+    gutter = f"    {problem.line} | "
+    return [gutter + sanitize(problem.excerpt), " " * (len(gutter) + problem.column - 1) + "^"]
 
 
 def _field(label: str, text: str) -> list[str]:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from obstack.model.base import Section
-from obstack.model.scalars import ByteSize, Duration, HostName, HttpUrl, LabelName, Name, Port, SecretReference, Text
-
-Mail = Annotated[str, StringConstraints(max_length=254, pattern=r"^[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+$")]
+from obstack.model.scalars import (
+    ByteSize,
+    Duration,
+    HostName,
+    HttpUrl,
+    LabelName,
+    LoopbackPort,
+    MailAddress,
+    Name,
+    Port,
+    SecretReference,
+    Text,
+)
 
 
 class Smtp(Section):
@@ -17,7 +25,7 @@ class Smtp(Section):
 
     host: HostName = Field(description="Relay host.", examples=["mail.example.org"])
     port: Port = Field(default=587, description="Relay port.", examples=[587])
-    sender: Mail = Field(description="Sender address.", examples=["alerts@example.org"])
+    sender: MailAddress = Field(description="Sender address.", examples=["alerts@example.org"])
     username: Text | None = Field(default=None, description="Login, when the relay wants one.", examples=["alerts"])
     password: SecretReference | None = Field(
         default=None, description="Password of the login.", examples=["secret:smtp-password"]
@@ -29,7 +37,7 @@ class Receiver(Section):
     """A named place where notifications go. At least one of its channels is set."""
 
     name: Name = Field(description="Name used in routes.", examples=["operators"])
-    email: tuple[Mail, ...] = Field(default=(), description="Addresses to mail.", examples=[["ops@example.org"]])
+    email: tuple[MailAddress, ...] = Field(default=(), description="Addresses to mail.", examples=[["ops@example.org"]])
     webhook: tuple[HttpUrl, ...] = Field(
         default=(), description="URLs to post to.", examples=[["https://hooks.example.org/alerts"]]
     )
@@ -39,13 +47,15 @@ class Route(Section):
     """Alerts whose labels equal all of `match` go to `receiver`; the first route that matches wins."""
 
     receiver: Name = Field(description="Name of a receiver.", examples=["operators"])
-    match: dict[LabelName, Text] = Field(description="Labels and their values.", examples=[{"severity": "critical"}])
+    match: dict[LabelName, Text] = Field(
+        min_length=1, description="Labels and their values.", examples=[{"severity": "critical"}]
+    )
 
 
 class Alertmanager(Section):
     """The alert router."""
 
-    port: Port = Field(default=9093, description="Loopback port of its API.", examples=[9093])
+    port: LoopbackPort = Field(default=9093, description="Loopback port of its API.", examples=[9093])
     smtp: Smtp | None = Field(
         default=None,
         description="Mail relay; needed by e-mail receivers.",

@@ -7,7 +7,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from obstack.model.base import Section
-from obstack.model.scalars import Name, Port, Text
+from obstack.model.scalars import LoopbackPort, Name, ProbeTarget
 
 
 class ProbeKind(StrEnum):
@@ -24,8 +24,7 @@ class Probe(Section):
 
     name: Name = Field(description="Name, label `probe` of its series.", examples=["website"])
     kind: ProbeKind = Field(default=ProbeKind.HTTP, description="How it is probed.", examples=["http"])
-    target: Text = Field(
-        pattern=r"^[A-Za-z0-9:/?#\[\]@!$&()*+,;=._~%-]+$",
+    target: ProbeTarget = Field(
         description="URL, host:port or host, as the kind needs.",
         examples=["https://www.example.org/"],
     )
@@ -34,7 +33,7 @@ class Probe(Section):
 class Blackbox(Section):
     """The prober."""
 
-    port: Port = Field(default=9115, description="Loopback port.", examples=[9115])
+    port: LoopbackPort = Field(default=9115, description="Loopback port.", examples=[9115])
     probes: tuple[Probe, ...] = Field(
         default=(),
         description="What is probed.",

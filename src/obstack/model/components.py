@@ -7,7 +7,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from obstack.model.base import Section
-from obstack.model.scalars import Text
+from obstack.model.scalars import Suite, Text, Version
 
 
 class Source(StrEnum):
@@ -22,15 +22,13 @@ class ArtifactChoice(Section):
     """Where one component comes from and at which version."""
 
     source: Source = Field(default=Source.DEBIAN, description="debian, release or mirror.", examples=["debian"])
-    suite: str | None = Field(
+    suite: Suite | None = Field(
         default=None,
-        pattern=r"^[a-z][a-z0-9-]*$",
         description="Debian suite; absent means the machine's own.",
         examples=["trixie"],
     )
-    version: str | None = Field(
+    version: Version | None = Field(
         default=None,
-        pattern=r"^[0-9][A-Za-z0-9.+~:-]*$",
         description="Version wanted; absent means the newest of the suite, or the pinned release.",
         examples=["3.13.4"],
     )

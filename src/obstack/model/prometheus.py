@@ -5,7 +5,17 @@ from __future__ import annotations
 from pydantic import Field
 
 from obstack.model.base import Section
-from obstack.model.scalars import Address, ByteSize, Duration, HttpUrl, LabelName, LabelValue, Name, Port
+from obstack.model.scalars import (
+    Address,
+    ByteSize,
+    Duration,
+    HttpUrl,
+    LabelName,
+    LabelValue,
+    LoopbackPort,
+    Name,
+    UrlPath,
+)
 
 
 class ScrapeTarget(Section):
@@ -18,9 +28,7 @@ class ScrapeTarget(Section):
     labels: dict[LabelName, LabelValue] = Field(
         default_factory=dict, description="Labels added to every series of these targets.", examples=[{"team": "shop"}]
     )
-    metrics_path: str = Field(
-        default="/metrics", pattern=r"^/[A-Za-z0-9._~/-]*$", description="Path to scrape.", examples=["/metrics"]
-    )
+    metrics_path: UrlPath = Field(default="/metrics", description="Path to scrape.", examples=["/metrics"])
 
 
 class RemoteWrite(Section):
@@ -34,7 +42,7 @@ class RemoteWrite(Section):
 class Prometheus(Section):
     """The metrics engine."""
 
-    port: Port = Field(default=9090, description="Loopback port of its API.", examples=[9090])
+    port: LoopbackPort = Field(default=9090, description="Loopback port of its API.", examples=[9090])
     scrape_interval: Duration = Field(default="15s", description="How often targets are scraped.", examples=["15s"])
     evaluation_interval: Duration = Field(default="15s", description="How often rules are evaluated.", examples=["15s"])
     retention_time: Duration = Field(default="30d", description="How long samples are kept.", examples=["30d"])

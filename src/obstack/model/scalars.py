@@ -1,15 +1,53 @@
-"""Small validated types. Whatever passes them is safe to stand in a path, a label, a unit file or a query."""
+"""Small validated types. Whatever passes them is safe to stand in a path, a label, a unit file or a query.
+
+Each pattern has its meaning in words in `MEANINGS`, which error messages and the reference are made from.
+"""
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import Annotated, Final
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-DURATION_PATTERN: Final = r"^(\d+y)?(\d+w)?(\d+d)?(\d+h)?(\d+m)?(\d+s)?(\d+ms)?$"
-_DURATION_PART: Final = re.compile(r"(\d+)(ms|y|w|d|h|m|s)")
+DURATION_PATTERN: Final = r"^([0-9]+y)?([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$"
+NAME_PATTERN: Final = r"^[a-z][a-z0-9-]{0,62}$"
+HOST_NAME_PATTERN: Final = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$"
+BYTE_SIZE_PATTERN: Final = r"^[1-9][0-9]{0,5}(KB|MB|GB|TB)$"
+LABEL_NAME_PATTERN: Final = r"^_?[a-zA-Z][a-zA-Z0-9_]*$"
+ONE_LINE_PATTERN: Final = r"^[^\x00-\x1f\x7f]*$"
+HTTP_URL_PATTERN: Final = r"^https?://[^\s\"'<>\\^`{|}\x00-\x1f]+$"
+SECRET_REFERENCE_PATTERN: Final = r"^secret:[a-z][a-z0-9-]{0,62}$"
+ADDRESS_PATTERN: Final = r"^[A-Za-z0-9._-]+:[0-9]{1,5}$|^\[[0-9a-fA-F:]+\]:[0-9]{1,5}$"
+MAIL_ADDRESS_PATTERN: Final = r"^[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$"
+URL_PATH_PATTERN: Final = r"^/[A-Za-z0-9._~/-]*$"
+SUITE_PATTERN: Final = r"^[a-z][a-z0-9-]*$"
+VERSION_PATTERN: Final = r"^[0-9][A-Za-z0-9.+~:-]*$"
+PROBE_TARGET_PATTERN: Final = r"^[A-Za-z0-9:/?#\[\]@!$&()*+,;=._~%-]+$"
+
+MEANINGS: Final = {
+    DURATION_PATTERN: "a duration such as 15s, 5m, 1h30m or 30d, the larger unit first",
+    NAME_PATTERN: "a name of lower case letters, digits and hyphens that begins with a letter, at most 63 characters",
+    HOST_NAME_PATTERN: "a host name in lower case such as mon-1.example.org, or an IPv4 address",
+    BYTE_SIZE_PATTERN: "a size such as 512MB or 50GB (KB, MB, GB or TB)",
+    LABEL_NAME_PATTERN: "a label name of letters, digits and underscores that begins with a letter (not with __)",
+    ONE_LINE_PATTERN: "one line of text without control characters",
+    HTTP_URL_PATTERN: "a URL that begins with http:// or https://",
+    SECRET_REFERENCE_PATTERN: "a reference secret:NAME, never the secret itself",
+    ADDRESS_PATTERN: "an address host:port such as web-1.example.org:9100",
+    MAIL_ADDRESS_PATTERN: "an e-mail address such as ops@example.org",
+    URL_PATH_PATTERN: "a path such as /metrics",
+    SUITE_PATTERN: "the name of a Debian suite such as trixie",
+    VERSION_PATTERN: "a version such as 3.5.0",
+    PROBE_TARGET_PATTERN: "a URL, host:port or host without blanks",
+}
+"""What each pattern demands, in words: `must be ...`."""
+
+_DURATION_PART: Final = re.compile(r"([0-9]+)(ms|y|w|d|h|m|s)")
 _SECONDS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "y": 31536000}
+_LONGEST_DURATION_S: Final = 100 * 31536000
 
 
 def duration_seconds(text: str) -> float:
@@ -17,43 +55,97 @@ def duration_seconds(text: str) -> float:
     return sum(int(count) * _SECONDS[unit] for count, unit in _DURATION_PART.findall(text))
 
 
-def _positive_duration(text: str) -> str:
+def _sane_duration(text: str) -> str:
     if not text or duration_seconds(text) <= 0:
         raise ValueError("must be a duration greater than zero, such as 15s, 5m or 30d")
+    if duration_seconds(text) > _LONGEST_DURATION_S:
+        raise ValueError("must be at most 100 years")
     return text
 
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
+def _real_host(text: str) -> str:
+    """Refuse what only looks like an IPv4 address: 999.10.10.10 is neither an address nor anybody's name."""
+    if text.rpartition(".")[2].isdigit():
+        try:
+            ipaddress.IPv4Address(text)
+        except ValueError:
+            raise ValueError("must be a host name or a valid IPv4 address") from None
+    return text
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Given `host:port` or `[v6]:port`, return the host without brackets and the port."""
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def _real_address(text: str) -> str:
+    host, port = split_address(text)
+    if not 1 <= port <= 65535:
+        raise ValueError("must have a port from 1 to 65535")
+    if ":" in host:
+        try:
+            ipaddress.IPv6Address(host)
+        except ValueError:
+            raise ValueError("must have a valid IPv6 address between the brackets") from None
+    else:
+        _real_host(host.lower())
+    return text
+
+
+def _real_url(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        complete = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        complete = False
+        parts = urlsplit("")
+    if not complete:
+        raise ValueError("must be a URL with a host and, if given, a port from 1 to 65535")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("must not carry a user or password")
+    return text
+
+
+Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 """A name of ours: lower case letters, digits and hyphens, beginning with a letter."""
 
-HostName = Annotated[
-    str,
-    StringConstraints(
-        max_length=253,
-        pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$",
-    ),
-]
+HostName = Annotated[str, StringConstraints(max_length=253, pattern=HOST_NAME_PATTERN), AfterValidator(_real_host)]
 """A host name or an IPv4 address, lower case."""
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
-Duration = Annotated[str, StringConstraints(pattern=DURATION_PATTERN), AfterValidator(_positive_duration)]
+LoopbackPort = Annotated[int, Field(ge=1024, le=65535)]
+"""A port of a service of ours; from 1024 up, since the services have no right to lower ones."""
+
+Duration = Annotated[str, StringConstraints(max_length=32, pattern=DURATION_PATTERN), AfterValidator(_sane_duration)]
 """A Prometheus duration: 15s, 5m, 1h30m, 30d."""
 
-ByteSize = Annotated[str, StringConstraints(pattern=r"^[1-9]\d*(KB|MB|GB|TB)$")]
+ByteSize = Annotated[str, StringConstraints(pattern=BYTE_SIZE_PATTERN)]
 """A size as Prometheus writes it: 512MB, 50GB."""
 
-LabelName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
+LabelName = Annotated[str, StringConstraints(max_length=128, pattern=LABEL_NAME_PATTERN)]
+"""A label's name; names that begin with `__` belong to Prometheus itself."""
 
-LabelValue = Annotated[str, StringConstraints(max_length=512, pattern=r"^[^\x00-\x1f\x7f]*$")]
+LabelValue = Annotated[str, StringConstraints(max_length=512, pattern=ONE_LINE_PATTERN)]
 
-Text = Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=ONE_LINE_PATTERN)]
 """One line of printable text."""
 
-HttpUrl = Annotated[str, StringConstraints(max_length=2048, pattern=r"^https?://[^\s\"'<>\\^`{|}\x00-\x1f]+$")]
+HttpUrl = Annotated[str, StringConstraints(max_length=2048, pattern=HTTP_URL_PATTERN), AfterValidator(_real_url)]
 
-SecretReference = Annotated[str, StringConstraints(pattern=r"^secret:[a-z][a-z0-9-]{0,62}$")]
+SecretReference = Annotated[str, StringConstraints(pattern=SECRET_REFERENCE_PATTERN)]
 """`secret:NAME`, the only thing that a secret field accepts."""
 
-Address = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]+:\d{1,5}$|^\[[0-9a-fA-F:]+\]:\d{1,5}$")]
+Address = Annotated[str, StringConstraints(max_length=260, pattern=ADDRESS_PATTERN), AfterValidator(_real_address)]
 """`host:port` of a scrape target."""
+
+MailAddress = Annotated[str, StringConstraints(max_length=254, pattern=MAIL_ADDRESS_PATTERN)]
+
+UrlPath = Annotated[str, StringConstraints(max_length=512, pattern=URL_PATH_PATTERN)]
+
+Suite = Annotated[str, StringConstraints(max_length=64, pattern=SUITE_PATTERN)]
+
+Version = Annotated[str, StringConstraints(max_length=128, pattern=VERSION_PATTERN)]
+
+ProbeTarget = Annotated[str, StringConstraints(max_length=2048, pattern=PROBE_TARGET_PATTERN)]

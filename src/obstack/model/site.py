@@ -12,7 +12,7 @@ from obstack.model.blackbox import Blackbox
 from obstack.model.components import Artifacts
 from obstack.model.front_door import FrontDoor
 from obstack.model.prometheus import Prometheus
-from obstack.model.scalars import ByteSize, Duration, HostName, LabelName, LabelValue, Name, Port
+from obstack.model.scalars import ByteSize, Duration, HostName, LabelName, LabelValue, LoopbackPort, Name
 
 
 class Server(Section):
@@ -29,7 +29,7 @@ class Server(Section):
 class NodeExporter(Section):
     """The exporter of the machine's own metrics."""
 
-    port: Port = Field(default=9100, description="Loopback port.", examples=[9100])
+    port: LoopbackPort = Field(default=9100, description="Loopback port.", examples=[9100])
 
 
 class Logs(Section):
@@ -38,7 +38,7 @@ class Logs(Section):
     engine: Literal["journal"] = Field(default="journal", description="Log engine.", examples=["journal"])
     retention_time: Duration = Field(default="30d", description="How long log lines are kept.", examples=["30d"])
     retention_size: ByteSize = Field(default="2GB", description="How much the logs may occupy.", examples=["2GB"])
-    port: Port = Field(default=19532, description="Loopback port that takes log entries.", examples=[19532])
+    port: LoopbackPort = Field(default=19532, description="Loopback port that takes log entries.", examples=[19532])
 
 
 class Gates(Section):

@@ -1,0 +1,311 @@
+"""The rules that cross the sections of a site: small pure functions; all findings are reported, none hides another."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
+from urllib.parse import urlsplit
+
+from obstack.model.alertmanager import Alertmanager
+from obstack.model.blackbox import Probe, ProbeKind
+from obstack.model.components import ArtifactChoice, Source
+from obstack.model.scalars import ADDRESS_PATTERN, HOST_NAME_PATTERN, duration_seconds
+from obstack.model.site import Site
+from obstack.model.words import nearest, spell
+
+Path = tuple[str | int, ...]
+"""The way to a value: `("alertmanager", "routes", 0, "receiver")`."""
+
+COMPONENTS: Final = ("prometheus", "alertmanager", "node-exporter", "blackbox-exporter", "nginx", "journal-remote")
+"""The components that artifacts may be chosen for."""
+
+RESERVED_PORTS: Final = {22: "SSH"}
+RESERVED_USERS: Final = {"observability-gate": "the account of the gate probes"}
+RESERVED_RECEIVERS: Final = {"nobody": "the receiver that tells nobody", "gate": "the receiver of gate alerts"}
+SERVER_LABELS: Final = ("environment", "host", "instance", "job")
+EXTERNAL_LABELS: Final = ("environment", "host")
+TARGET_LABELS: Final = ("instance", "job")
+RESERVED_JOBS: Final = COMPONENTS
+
+STALENESS_S: Final = 300
+SHORTEST_RETENTION_S: Final = 7200
+
+
+class Finding(NamedTuple):
+    """One broken rule: the path of the key at fault, what is wrong with it, and what to do."""
+
+    path: Path
+    message: str
+    remedy: str
+
+
+def cross_rules(site: Site) -> list[Finding]:
+    """Given a site whose sections are valid each by itself, return every rule between them that is broken."""
+    return [
+        *_ports(site),
+        *_labels(site),
+        *_intervals(site),
+        *_alerting(site.alertmanager),
+        *_alert_intervals(site.alertmanager),
+        *_probes(site.blackbox.probes),
+        *_targets(site),
+        *_users(site),
+        *_artifacts(site),
+    ]
+
+
+def secret_references(site: Site) -> list[tuple[Path, str]]:
+    """Given a site, return every secret that it refers to, with the path of the reference."""
+    found: list[tuple[Path, str]] = [
+        (("front_door", "users", index, "password"), user.password) for index, user in enumerate(site.front_door.users)
+    ]
+    smtp = site.alertmanager.smtp
+    if smtp is not None and smtp.password is not None:
+        found.append((("alertmanager", "smtp", "password"), smtp.password))
+    return [(path, reference.removeprefix("secret:")) for path, reference in found]
+
+
+def _ports(site: Site) -> Iterator[Finding]:
+    owners: dict[int, str] = {}
+    ports: list[tuple[Path, int]] = [
+        (("prometheus", "port"), site.prometheus.port),
+        (("alertmanager", "port"), site.alertmanager.port),
+        (("node_exporter", "port"), site.node_exporter.port),
+        (("blackbox", "port"), site.blackbox.port),
+        (("front_door", "https_port"), site.front_door.https_port),
+        (("front_door", "http_port"), site.front_door.http_port),
+        (("logs", "port"), site.logs.port),
+    ]
+    for path, port in ports:
+        name = spell(path)
+        if port in RESERVED_PORTS:
+            yield Finding(path, f"must not be {port}, the port of {RESERVED_PORTS[port]}", f"Give {name} another port.")
+        elif port in owners:
+            yield Finding(
+                path,
+                f"must not be {port}, which is also {owners[port]}",
+                f"Give {name} or {owners[port]} another port.",
+            )
+        owners.setdefault(port, name)
+
+
+def _labels(site: Site) -> Iterator[Finding]:
+    for path, labels, taken in (
+        (("server", "labels"), site.server.labels, SERVER_LABELS),
+        (("prometheus", "external_labels"), site.prometheus.external_labels, EXTERNAL_LABELS),
+    ):
+        yield from _taken_labels(path, labels, taken)
+    for index, target in enumerate(site.prometheus.targets):
+        yield from _taken_labels(("prometheus", "targets", index, "labels"), target.labels, TARGET_LABELS)
+
+
+def _taken_labels(path: Path, labels: Mapping[str, str], taken: Sequence[str]) -> Iterator[Finding]:
+    sources = {"environment": "the key environment", "host": "server.name"}
+    for label in labels:
+        if label in taken:
+            origin = sources.get(label, "the scrape itself")
+            yield Finding(
+                (*path, label),
+                f"must not set the label {label}, which comes from {origin}",
+                f"Remove {spell((*path, label))}.",
+            )
+
+
+def _intervals(site: Site) -> Iterator[Finding]:
+    prometheus = site.prometheus
+    scrape = duration_seconds(prometheus.scrape_interval)
+    for key, value in (
+        ("scrape_interval", prometheus.scrape_interval),
+        ("evaluation_interval", prometheus.evaluation_interval),
+    ):
+        if not 1 <= duration_seconds(value) < STALENESS_S:
+            yield Finding(
+                ("prometheus", key),
+                f"must be at least 1s and less than 5m, after which Prometheus takes a series for gone, but is {value}",
+                f"Write for example: {key}: 15s",
+            )
+    if duration_seconds(prometheus.retention_time) < SHORTEST_RETENTION_S:
+        yield Finding(
+            ("prometheus", "retention_time"),
+            f"must be at least 2h, the length of one block of data, but is {prometheus.retention_time}",
+            "Write for example: retention_time: 30d",
+        )
+    if duration_seconds(site.logs.retention_time) < 60:
+        yield Finding(
+            ("logs", "retention_time"),
+            f"must be at least 1m, but is {site.logs.retention_time}",
+            "Write for example: retention_time: 30d",
+        )
+    deadline = site.gates.deadline
+    if duration_seconds(deadline) <= scrape < STALENESS_S:
+        yield Finding(
+            ("gates", "deadline"),
+            f"must be longer than prometheus.scrape_interval ({prometheus.scrape_interval}), "
+            f"or no target could be scraped in time, but is {deadline}",
+            "Write for example: deadline: 60s",
+        )
+
+
+def _alerting(alertmanager: Alertmanager) -> Iterator[Finding]:
+    names = [receiver.name for receiver in alertmanager.receivers]
+    yield from _unique(("alertmanager", "receivers"), names)
+    for index, receiver in enumerate(alertmanager.receivers):
+        path: Path = ("alertmanager", "receivers", index)
+        if receiver.name in RESERVED_RECEIVERS:
+            yield Finding(
+                (*path, "name"),
+                f"must not be {receiver.name}, {RESERVED_RECEIVERS[receiver.name]} of the stack itself",
+                "Give the receiver another name.",
+            )
+        if not receiver.email and not receiver.webhook:
+            yield Finding(path, f"{receiver.name} has no channel", "Give it email or webhook, or remove the receiver.")
+        if receiver.email and alertmanager.smtp is None:
+            yield Finding(
+                (*path, "email"),
+                "needs a mail relay, but alertmanager.smtp is not set",
+                "Set alertmanager.smtp with host and sender.",
+            )
+    default = alertmanager.default_receiver
+    if default is not None:
+        yield from _known_receiver(("alertmanager", "default_receiver"), default, names)
+    for index, route in enumerate(alertmanager.routes):
+        yield from _known_receiver(("alertmanager", "routes", index, "receiver"), route.receiver, names)
+    smtp = alertmanager.smtp
+    if smtp is not None and (smtp.username is None) != (smtp.password is None):
+        given, missing = ("username", "password") if smtp.password is None else ("password", "username")
+        yield Finding(
+            ("alertmanager", "smtp", given),
+            f"is set without {missing}",
+            f"Set alertmanager.smtp.{missing} too, or remove {given}.",
+        )
+
+
+def _known_receiver(path: Path, name: str, names: Sequence[str]) -> Iterator[Finding]:
+    if name in names:
+        return
+    if not names:
+        yield Finding(
+            path, f"names the receiver {name}, but there are no receivers", "Add it under alertmanager.receivers."
+        )
+        return
+    yield Finding(
+        path,
+        f"names the receiver {name}, which does not exist",
+        f"{nearest(name, names)}Receivers: {', '.join(names)}.",
+    )
+
+
+def _alert_intervals(alertmanager: Alertmanager) -> Iterator[Finding]:
+    if duration_seconds(alertmanager.repeat_interval) < duration_seconds(alertmanager.group_interval):
+        yield Finding(
+            ("alertmanager", "repeat_interval"),
+            f"must not be shorter than group_interval ({alertmanager.group_interval}), "
+            f"but is {alertmanager.repeat_interval}",
+            "Write for example: repeat_interval: 4h",
+        )
+
+
+def _probes(probes: Sequence[Probe]) -> Iterator[Finding]:
+    yield from _unique(("blackbox", "probes"), [probe.name for probe in probes])
+    for index, probe in enumerate(probes):
+        wanted, example = _PROBE_FORMS[probe.kind]
+        if not _fits(probe):
+            yield Finding(
+                ("blackbox", "probes", index, "target"),
+                f"must be {wanted} for the kind {probe.kind.value}, but is {probe.target}",
+                f"Write for example: target: {example}",
+            )
+
+
+_PROBE_FORMS: Final = {
+    ProbeKind.HTTP: ("a URL that begins with http:// or https://", "https://www.example.org/"),
+    ProbeKind.TCP: ("host:port", "db-1.example.org:5432"),
+    ProbeKind.ICMP: ("a host name or an address", "router.example.org"),
+    ProbeKind.DNS: ("a host name or an address", "dns-1.example.org"),
+}
+
+
+def _fits(probe: Probe) -> bool:
+    if probe.kind is ProbeKind.HTTP:
+        return _is_url(probe.target)
+    if probe.kind is ProbeKind.TCP:
+        return re.fullmatch(ADDRESS_PATTERN, probe.target) is not None and _has_port(probe.target)
+    return (
+        re.fullmatch(HOST_NAME_PATTERN, probe.target.lower()) is not None
+        or re.fullmatch(r"[0-9a-fA-F:]*:[0-9a-fA-F:]*", probe.target) is not None
+    )
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _has_port(address: str) -> bool:
+    return 1 <= int(address.rpartition(":")[2]) <= 65535
+
+
+def _targets(site: Site) -> Iterator[Finding]:
+    yield from _unique(("prometheus", "targets"), [target.job for target in site.prometheus.targets], key="job")
+    for index, target in enumerate(site.prometheus.targets):
+        path: Path = ("prometheus", "targets", index)
+        if target.job in RESERVED_JOBS:
+            yield Finding(
+                (*path, "job"), f"must not be {target.job}, a job of the stack itself", "Give the job another name."
+            )
+        for position, address in enumerate(target.addresses):
+            if address in target.addresses[:position]:
+                yield Finding((*path, "addresses", position), f"{address} is listed twice", "Remove one of the two.")
+
+
+def _users(site: Site) -> Iterator[Finding]:
+    yield from _unique(("front_door", "users"), [user.name for user in site.front_door.users])
+    for index, user in enumerate(site.front_door.users):
+        if user.name in RESERVED_USERS:
+            yield Finding(
+                ("front_door", "users", index, "name"),
+                f"must not be {user.name}, {RESERVED_USERS[user.name]}",
+                "Give the user another name.",
+            )
+
+
+def _artifacts(site: Site) -> Iterator[Finding]:
+    for name in site.artifacts.components:
+        if name not in COMPONENTS:
+            yield Finding(
+                ("artifacts", "components", name),
+                f"{name} is not a component",
+                f"{nearest(name, COMPONENTS)}Components: {', '.join(COMPONENTS)}.",
+            )
+    yield from _choice(("artifacts", "default"), site.artifacts.default, site.artifacts.mirror)
+    for name, choice in site.artifacts.components.items():
+        yield from _choice(("artifacts", "components", name), choice, site.artifacts.mirror)
+
+
+def _choice(path: Path, choice: ArtifactChoice, mirror: str | None) -> Iterator[Finding]:
+    if choice.suite is not None and choice.source is not Source.DEBIAN:
+        yield Finding(
+            (*path, "suite"),
+            f"belongs to the source debian, but source is {choice.source.value}",
+            f"Remove {spell((*path, 'suite'))}.",
+        )
+    if choice.source is Source.MIRROR and mirror is None:
+        yield Finding(
+            (*path, "source"), "is mirror, but artifacts.mirror is not set", "Set artifacts.mirror to a folder or URL."
+        )
+
+
+def _unique(path: Path, names: Iterable[str], key: str = "name") -> Iterator[Finding]:
+    first: dict[str, int] = {}
+    for index, name in enumerate(names):
+        if name in first:
+            yield Finding(
+                (*path, index, key),
+                f"{name} is already the {key} of {spell((*path, first[name]))}",
+                f"Give each {key} once.",
+            )
+        first.setdefault(name, index)
