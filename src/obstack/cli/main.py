@@ -83,3 +83,7 @@ def _end_by_broken_pipe() -> int:
     """End as every Unix filter does when its reader has gone, without a traceback at interpreter exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 128 + signal.SIGPIPE
+
+
+if __name__ == "__main__":
+    main()
