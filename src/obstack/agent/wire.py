@@ -47,7 +47,8 @@ class FileEntry:
 class ArchiveEntry:
     """One verified archive. `kind` is deb, tar, zip or file.
 
-    `strip` leading folders are dropped on unpacking; `path` is where a plain `file` goes inside the artifact.
+    `strip` leading folders are dropped on unpacking; `path` is where a plain `file` goes inside the artifact. `only`
+    are the files and folders that are wanted of it (after `strip`); empty means all.
     """
 
     name: str
@@ -56,6 +57,7 @@ class ArchiveEntry:
     kind: str
     strip: int = 0
     path: str = ""
+    only: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class ArtifactEntry:
     @property
     def identity(self) -> str:
         """Return the SHA-256 that names the unpacked folder: of what goes in and how, not of names."""
-        content = [[a.digest, a.kind, a.strip, a.path] for a in self.archives]
+        content = [[a.digest, a.kind, a.strip, a.path, list(a.only)] for a in self.archives]
         return hashlib.sha256(canonical(content)).hexdigest()
 
 

@@ -1,0 +1,385 @@
+"""Unpacking of verified archives into one folder, so that no member can reach anything outside it.
+
+Members are never handed to a library's own extraction. Each becomes a `Member`; `_Folder` alone writes, and it knows
+everything it has written: a path leads only through directories it made itself, never through a link, so what an
+archive says about one path cannot redirect another. Links must lead to places inside the folder. Owners, special
+permission bits and write permission for others are not taken over: what is unpacked belongs to who unpacks it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import lzma
+import os
+import posixpath
+import stat
+import subprocess
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from typing import IO, Final, NoReturn, Protocol
+
+from obstack.agent.faults import CHANGE_FAILED, AgentError
+from obstack.agent.index import CHUNK, INDEX, Index, observe, write_index
+from obstack.agent.wire import ArchiveEntry, ArtifactEntry
+
+ELF: Final = b"\x7fELF"
+FOLDER_MODE: Final = 0o755
+UNTOUCHED: Final = "nothing outside the staging folder was touched"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much one artifact may unpack to, so that a hostile archive cannot fill the disk."""
+
+    members: int = 200_000
+    size: int = 8 << 30
+
+
+class Content(Protocol):
+    """Something to read bytes from."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return the next bytes, at most `size`; none at the end."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One thing in an archive. `kind` is directory, file, link or hardlink; `target` is where a link leads.
+
+    `content` reads a file once, before the next member is asked for.
+    """
+
+    name: str
+    kind: str
+    mode: int
+    target: str = ""
+    content: Content | None = None
+
+
+def unpack_artifact(
+    entry: ArtifactEntry, archives: dict[str, str], destination: str, limits: Limits = Limits()
+) -> None:
+    """Given where each archive lies by its digest, unpack all of them over each other into `destination`.
+
+    `destination` is absent or an empty folder. Every archive is verified before the first byte is written. When this
+    returns, the folder, its index and all it holds are on the disk. Raises AgentError for a digest that differs, an
+    archive that cannot be read, an unsafe member and a crossed limit; OSError when the disk is full. What was written
+    until then stays for the caller to remove.
+    """
+    with ExitStack() as stack:
+        opened = [(archive, stack.enter_context(open(archives[archive.digest], "rb"))) for archive in entry.archives]
+        for archive, file in opened:
+            _verify(archive, file)
+        folder = _Folder(destination, limits)
+        for archive, file in opened:
+            _unpack(folder, archive, file)
+        folder.finish()
+
+
+def _unpack(folder: _Folder, archive: ArchiveEntry, file: IO[bytes]) -> None:
+    folder.archive = archive
+    try:
+        with closing(_members(archive, file)) as members:
+            for member in members:
+                folder.put(member)
+    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError) as error:
+        # zipfile reports encrypted members as RuntimeError, unknown compression as its subclass NotImplementedError.
+        _refuse_archive(archive, f"{type(error).__name__}: {error}")
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        # gzip and bz2 report damaged data as an OSError that no system call caused.
+        _refuse_archive(archive, f"{type(error).__name__}: {error}")
+
+
+def _verify(archive: ArchiveEntry, file: IO[bytes]) -> None:
+    digest = hashlib.sha256()
+    while chunk := file.read(CHUNK):
+        digest.update(chunk)
+    file.seek(0)
+    if digest.hexdigest() != archive.digest:
+        raise AgentError(
+            exit_code=CHANGE_FAILED,
+            code="archive-digest-mismatch",
+            what=f"The archive {archive.name} is not the one that was locked.",
+            where=f"{file.name}: expected SHA-256 {archive.digest}, found {digest.hexdigest()}",
+            state=UNTOUCHED,
+            do=f"remove {file.name} and run: observability apply",
+        )
+
+
+# --------------------------------------------------------------------------------------------------- reading
+
+
+def _members(archive: ArchiveEntry, file: IO[bytes]) -> Generator[Member, None, None]:
+    """Given a verified archive, yield its members in order."""
+    if archive.kind == "deb":
+        yield from _deb_members(archive, file)
+    elif archive.kind == "tar":
+        yield from _tar_members(file)
+    elif archive.kind == "zip":
+        yield from _zip_members(file)
+    elif archive.kind == "file":
+        yield Member(archive.path or archive.name, "file", 0o755, content=file)
+    else:
+        _refuse_archive(archive, f"archives of kind {archive.kind!r} are not known")
+
+
+def _refuse_archive(archive: ArchiveEntry, reason: str) -> NoReturn:
+    raise AgentError(
+        exit_code=CHANGE_FAILED,
+        code="archive-unreadable",
+        what=f"The archive {archive.name} could not be read.",
+        where=f"{archive.name}: {reason}",
+        state=UNTOUCHED,
+        do=f"observability lock --update, or name another version of what {archive.name} belongs to",
+    )
+
+
+def _deb_members(archive: ArchiveEntry, file: IO[bytes]) -> Iterator[Member]:
+    """Yield what the package would install. dpkg-deb undoes whatever compression the package has."""
+    with subprocess.Popen(
+        ["dpkg-deb", "--fsys-tarfile", "/dev/stdin"], stdin=file, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None  # noqa: S101 - both are pipes
+        try:
+            with tarfile.open(fileobj=process.stdout, mode="r|") as tar:
+                yield from _from_tar(tar, absolute_links=True)
+        except (tarfile.TarError, EOFError):
+            process.stdout.close()
+            if process.wait() == 0:
+                raise
+        while not process.stdout.closed and process.stdout.read(CHUNK):
+            pass  # the padding behind the archive's end, so that dpkg-deb can finish
+        problem = process.stderr.read().decode(errors="replace").strip()
+    if process.returncode != 0:
+        _refuse_archive(archive, f"dpkg-deb ended with {process.returncode}: {problem}")
+
+
+def _tar_members(file: IO[bytes]) -> Iterator[Member]:
+    with tarfile.open(fileobj=file, mode="r:*") as tar:
+        yield from _from_tar(tar, absolute_links=False)
+
+
+def _from_tar(tar: tarfile.TarFile, absolute_links: bool) -> Iterator[Member]:
+    for info in tar:
+        if info.isdir():
+            yield Member(info.name, "directory", info.mode)
+        elif info.issym():
+            target = info.linkname
+            if absolute_links and target.startswith("/"):
+                # In a package the root is that of the system it was made for, which here is the folder itself.
+                depth = len(_parts(info.name)) - 1
+                target = "../" * depth + target.lstrip("/")
+            yield Member(info.name, "link", 0o777, target=target)
+        elif info.islnk():
+            yield Member(info.name, "hardlink", info.mode, target=info.linkname)
+        elif info.isreg():
+            yield Member(info.name, "file", info.mode, content=tar.extractfile(info))
+        else:
+            yield Member(info.name, "special", info.mode)
+
+
+def _zip_members(file: IO[bytes]) -> Iterator[Member]:
+    with zipfile.ZipFile(file) as bundle:
+        for info in bundle.infolist():
+            mode = info.external_attr >> 16
+            if info.is_dir():
+                yield Member(info.filename, "directory", mode)
+            elif stat.S_ISLNK(mode):
+                target = bundle.read(info)[:4096].decode(errors="replace")
+                yield Member(info.filename, "link", mode, target=target)
+            elif stat.S_IFMT(mode) in (0, stat.S_IFREG):
+                with bundle.open(info) as content:
+                    head = content.read(len(ELF))
+                    # Some projects zip their programs without the executable bit.
+                    executable = 0o755 if head == ELF else mode
+                    yield Member(info.filename, "file", executable, content=_Prefixed(head, content))
+            else:
+                yield Member(info.filename, "special", mode)
+
+
+class _Prefixed:
+    """A stream of which the first bytes were already read."""
+
+    def __init__(self, head: bytes, rest: IO[bytes]) -> None:
+        self._head = head
+        self._rest = rest
+
+    def read(self, size: int, /) -> bytes:
+        """Return the next bytes, at most `size`."""
+        if self._head:
+            head, self._head = self._head, b""
+            return head
+        return self._rest.read(size)
+
+
+# --------------------------------------------------------------------------------------------------- writing
+
+
+def _parts(name: str) -> list[str]:
+    return [part for part in name.split("/") if part not in ("", ".")]
+
+
+class _Folder:
+    """The destination and all that was written to it: `kinds` by path, `digests` of files by path."""
+
+    def __init__(self, destination: str, limits: Limits) -> None:
+        os.makedirs(destination, exist_ok=True)
+        os.chmod(destination, FOLDER_MODE)
+        if os.listdir(destination):
+            raise AgentError(
+                exit_code=CHANGE_FAILED,
+                code="artifact-folder-not-empty",
+                what="The folder to unpack into holds something already.",
+                where=destination,
+                state=UNTOUCHED,
+                do=f"remove {destination} and run: observability apply",
+            )
+        self.destination = destination
+        self.limits = limits
+        self.archive: ArchiveEntry = ArchiveEntry("", "", 0, "")
+        self.kinds: dict[str, str] = {}
+        self.digests: dict[str, str] = {}
+        self.size = 0
+        self.count = 0
+
+    def put(self, member: Member) -> None:
+        """Given a member, write it, or drop it when the archive's `strip` or `only` leaves it out."""
+        self.count += 1
+        if self.count > self.limits.members:
+            self._refuse(member, f"the artifact has more than {self.limits.members} members", "artifact-too-big")
+        path = self._path(member, member.name)
+        if path is None or not self._wanted(path):
+            return
+        if path == INDEX:
+            self._refuse(member, "it would take the place of the index")
+        self._make_parents(member, path)
+        if member.kind == "directory":
+            self._directory(member, path)
+            return
+        if self.kinds.get(path) == "directory":
+            self._refuse(member, "it would take the place of a folder")
+        if member.kind == "file":
+            self._file(member, path)
+        elif member.kind == "link":
+            self._link(member, path)
+        elif member.kind == "hardlink":
+            self._hardlink(member, path)
+        else:
+            self._refuse(member, "devices, pipes and sockets are not unpacked")
+
+    def finish(self) -> None:
+        """Bring everything to the disk and write the index."""
+        for path, kind in self.kinds.items():
+            if kind != "link":
+                _sync(os.path.join(self.destination, path))
+        top = tuple(sorted({path.split("/", 1)[0] for path in self.kinds}))
+        entries = tuple(observe(self.destination, path, self.digests.get(path, "")) for path in sorted(self.kinds))
+        write_index(self.destination, Index(top, entries))
+        _sync(self.destination)
+
+    def _refuse(self, member: Member, reason: str, code: str = "archive-unsafe") -> NoReturn:
+        raise AgentError(
+            exit_code=CHANGE_FAILED,
+            code=code,
+            what=f"The archive {self.archive.name} was refused: {reason}.",
+            where=f"{self.archive.name}, member {member.name!r}",
+            state=UNTOUCHED,
+            do="do not use this archive; report it to who publishes it and choose another version",
+        )
+
+    def _path(self, member: Member, name: str) -> str | None:
+        """Return the path of a member's name inside the folder; None when nothing is left after `strip`."""
+        parts = _parts(name)
+        if name.startswith("/") or ".." in parts:
+            self._refuse(member, "its path leads out of the folder")
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            self._refuse(member, "its name is not UTF-8")
+        if any(ord(character) < 32 or ord(character) == 127 for character in name):
+            self._refuse(member, "its name has control characters")
+        return "/".join(parts[self.archive.strip :]) or None
+
+    def _wanted(self, path: str) -> bool:
+        only = self.archive.only
+        return not only or any(path == item or path.startswith(f"{item}/") for item in only)
+
+    def _make_parents(self, member: Member, path: str) -> None:
+        parent = ""
+        for part in path.split("/")[:-1]:
+            parent = posixpath.join(parent, part)
+            kind = self.kinds.get(parent)
+            if kind is None:
+                self._make_directory(parent)
+            elif kind != "directory":
+                self._refuse(member, f"its path leads through the {kind} {parent!r}")
+
+    def _make_directory(self, path: str) -> None:
+        full = os.path.join(self.destination, path)
+        os.mkdir(full)
+        os.chmod(full, FOLDER_MODE)
+        self.kinds[path] = "directory"
+
+    def _directory(self, member: Member, path: str) -> None:
+        kind = self.kinds.get(path)
+        if kind is None:
+            self._make_directory(path)
+        elif kind != "directory":
+            self._refuse(member, f"it would take the place of a {kind}")
+
+    def _replace(self, path: str) -> str:
+        """Make room at `path`, where an earlier member may have put a file or a link; return the full path."""
+        full = os.path.join(self.destination, path)
+        if path in self.kinds:
+            os.unlink(full)
+            self.digests.pop(path, None)
+        return full
+
+    def _file(self, member: Member, path: str) -> None:
+        digest = hashlib.sha256()
+        full = self._replace(path)
+        descriptor = os.open(full, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "wb") as out:
+            while member.content is not None and (chunk := member.content.read(CHUNK)):
+                self.size += len(chunk)
+                if self.size > self.limits.size:
+                    self._refuse(member, f"the artifact has more than {self.limits.size} bytes", "artifact-too-big")
+                digest.update(chunk)
+                out.write(chunk)
+            os.fchmod(out.fileno(), 0o755 if member.mode & 0o111 else 0o644)
+        self.kinds[path] = "file"
+        self.digests[path] = digest.hexdigest()
+
+    def _link(self, member: Member, path: str) -> None:
+        """Make a link whose target has `..` at its beginning only: lexically inside is then really inside."""
+        target = posixpath.normpath(member.target)
+        climbs = target.split("/").count("..")
+        if not member.target or "\0" in target or target.startswith("/") or climbs > path.count("/"):
+            self._refuse(member, f"the link leads out of the folder, to {member.target!r}")
+        os.symlink(target, self._replace(path))
+        self.kinds[path] = "link"
+
+    def _hardlink(self, member: Member, path: str) -> None:
+        source = self._path(member, member.target)
+        if source is None or self.kinds.get(source) != "file":
+            self._refuse(member, f"the hard link leads to {member.target!r}, which is not a file of the artifact")
+        if source == path:
+            return
+        digest = self.digests[source]
+        os.link(os.path.join(self.destination, source), self._replace(path), follow_symlinks=False)
+        self.kinds[path] = "file"
+        self.digests[path] = digest
+
+
+def _sync(path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
