@@ -1,0 +1,104 @@
+"""The gate of the front door: TLS that verifies, answers for those who may enter, 401 for the others."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import os
+import secrets
+import socket
+import ssl
+
+from obstack.agent import wire
+from obstack.agent.gate_probe import REQUEST_TIMEOUT_S, Answer, GateContext, Probe, Red, exchange, expect, reason_of
+
+REDIRECTS = (301, 308)
+
+
+def front_door(gate: wire.GateEntry, context: GateContext) -> Probe:
+    """`front-door` {address, https_port, http_port, host, authority, credentials, paths}.
+
+    Each path answers 200 to good credentials over TLS that verifies against `authority` for `host`, 401 to a wrong
+    password and to none; plain HTTP redirects to HTTPS. `authority` and `credentials` are files of the tree.
+    """
+    door = _Door(gate, context)
+
+    def probe() -> str:
+        credentials = door.credentials()
+        user = credentials.partition(":")[0]
+        connection = door.connect()
+        try:
+            for path in door.paths:
+                expect(door.get(connection, path, credentials), 200, f"GET {path} through the front door")
+                for who, given in (("a wrong password", f"{user}:{secrets.token_urlsafe(12)}"), ("no password", None)):
+                    status = door.get(connection, path, given).status
+                    if status != 401:
+                        raise Red(f"GET {path} through the front door with {who} answered {status}, not 401")
+        finally:
+            connection.close()
+        door.redirected()
+        return f"{', '.join(door.paths)} answer over TLS to those who may enter"
+
+    return probe
+
+
+class _Tls(http.client.HTTPConnection):
+    """Connects to an address and verifies the certificate for a name that need not resolve to it."""
+
+    def __init__(self, address: str, port: int, host: str, context: ssl.SSLContext) -> None:
+        super().__init__(address, port, timeout=REQUEST_TIMEOUT_S)
+        self.name = host
+        self.context = context
+
+    def connect(self) -> None:
+        plain = socket.create_connection((self.host, self.port), self.timeout)
+        try:
+            self.sock = self.context.wrap_socket(plain, server_hostname=self.name)
+        except BaseException:
+            plain.close()
+            raise
+
+
+class _Door:
+    def __init__(self, gate: wire.GateEntry, context: GateContext) -> None:
+        params = gate.params
+        self.address, self.host = str(params["address"]), str(params["host"])
+        self.https_port, self.http_port = int(params["https_port"]), int(params["http_port"])
+        self.authority = os.path.join(context.tree, str(params["authority"]))
+        self.secret = os.path.join(context.tree, str(params["credentials"]))
+        self.paths = [str(path) for path in params["paths"]]
+
+    def credentials(self) -> str:
+        try:
+            with open(self.secret, encoding="utf-8") as file:
+                return file.read().strip()
+        except OSError as error:
+            raise Red(f"the gate's credentials cannot be read: {reason_of(error)}") from error
+
+    def connect(self) -> http.client.HTTPConnection:
+        try:
+            context = ssl.create_default_context(cafile=self.authority)
+        except (OSError, ssl.SSLError) as error:
+            raise Red(f"the authority's certificate cannot be read: {reason_of(error)}") from error
+        return _Tls(self.address, self.https_port, self.host, context)
+
+    def get(self, connection: http.client.HTTPConnection, path: str, credentials: str | None) -> Answer:
+        headers = {"Host": self._name(self.https_port, 443)}
+        if credentials is not None:
+            headers["Authorization"] = f"Basic {base64.b64encode(credentials.encode()).decode()}"
+        return exchange(connection, "GET", path, headers, place=f"https://{headers['Host']}")
+
+    def redirected(self) -> None:
+        connection = http.client.HTTPConnection(self.address, self.http_port, timeout=REQUEST_TIMEOUT_S)
+        name = self._name(self.http_port, 80)
+        try:
+            answer = exchange(connection, "GET", self.paths[0], {"Host": name}, place=f"http://{name}")
+        finally:
+            connection.close()
+        location = answer.headers.get("location", "")
+        if answer.status not in REDIRECTS or not location.startswith(f"https://{self._name(self.https_port, 443)}/"):
+            to = f" to {location}" if location else ""
+            raise Red(f"http://{name} answered {answer.status}{to}, not a redirect to HTTPS")
+
+    def _name(self, port: int, usual: int) -> str:
+        return self.host if port == usual else f"{self.host}:{port}"

@@ -1,0 +1,169 @@
+"""Gates of Prometheus: ready, its configuration is the new one, rules evaluate, targets are really scraped."""
+
+from __future__ import annotations
+
+import datetime
+import re
+import urllib.parse
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from obstack.agent import wire
+from obstack.agent.gate_probe import GateContext, Probe, Red, expect, fetch, fetch_json, fetch_metric
+
+CONFIGURATION_RULE = "observability_configuration_info"
+
+
+def ready(gate: wire.GateEntry, context: GateContext) -> Probe:  # noqa: ARG001 - the form of all makers
+    """`prometheus-ready` {url}: the write-ahead log is replayed and queries are served."""
+    url = f"{gate.params['url']}/-/ready"
+
+    def probe() -> str:
+        expect(fetch(url), 200, f"GET {url}")
+        return "Prometheus is ready"
+
+    return probe
+
+
+def configuration(gate: wire.GateEntry, context: GateContext) -> Probe:  # noqa: ARG001
+    """`prometheus-configuration` {url, digest}: the rule that carries the digest is loaded, and no reload failed."""
+    url, digest = str(gate.params["url"]), str(gate.params["digest"])
+
+    def probe() -> str:
+        if fetch_metric(url, "prometheus_config_last_reload_successful") != 1:
+            raise Red("Prometheus refused its new configuration and goes on with the old one")
+        found = [
+            str(rule.get("labels", {}).get("digest"))
+            for group in _groups(url)
+            for rule in group.get("rules", [])
+            if rule.get("name") == CONFIGURATION_RULE
+        ]
+        if found != [digest]:
+            loaded = ", ".join(value[:12] for value in found) or "none"
+            raise Red(f"Prometheus has not loaded configuration {digest[:12]} (loaded: {loaded})")
+        return f"Prometheus runs configuration {digest[:12]}"
+
+    return probe
+
+
+def rules(gate: wire.GateEntry, context: GateContext) -> Probe:  # noqa: ARG001
+    """`prometheus-rules` {url}: rule groups are loaded and every rule was evaluated without error.
+
+    A group whose interval is longer than the gate's deadline need not have been evaluated yet.
+    """
+    url, deadline_s = str(gate.params["url"]), gate.deadline_s
+
+    def probe() -> str:
+        groups = _groups(url)
+        problems = [text for group in groups for text in _rule_problems(group, deadline_s)]
+        if problems:
+            raise Red(f"{len(problems)} rules are not well: {problems[0]}", "\n".join(problems[:20]))
+        if not groups:
+            raise Red("Prometheus has no rules loaded")
+        return f"{sum(len(group['rules']) for group in groups)} rules in {len(groups)} groups evaluate"
+
+    return probe
+
+
+def alertmanagers(gate: wire.GateEntry, context: GateContext) -> Probe:  # noqa: ARG001
+    """`prometheus-alertmanagers` {url, count}: so many are known, and each answers where Prometheus sends alerts."""
+    url, count = str(gate.params["url"]), int(gate.params["count"])
+
+    def probe() -> str:
+        data = _data(f"{url}/api/v1/alertmanagers")
+        addresses = [str(item["url"]) for item in data["activeAlertmanagers"]]
+        if len(addresses) != count:
+            listed = ", ".join(addresses) or "none"
+            raise Red(f"Prometheus knows {len(addresses)} Alertmanagers, not {count}: {listed}")
+        for address in addresses:
+            # Prometheus lists what it was configured with, whether or not anything answers there.
+            answer = fetch(address)
+            if answer.status not in (200, 401, 403):
+                raise Red(f"Alertmanager at {address} answered {answer.status}", answer.excerpt())
+        return f"Prometheus sends alerts to {', '.join(addresses)}"
+
+    return probe
+
+
+def targets(gate: wire.GateEntry, context: GateContext) -> Probe:
+    """`prometheus-targets` {url, targets: [{job, instance, unit}]}: each target is active and up.
+
+    Where the target's unit or Prometheus itself was acted on in this run, the last scrape must be later than that.
+    """
+    url, expected = str(gate.params["url"]), list(gate.params["targets"])
+
+    def probe() -> str:
+        active = _data(f"{url}/api/v1/targets?state=active")["activeTargets"]
+        problems = [text for target in expected if (text := _target_problem(target, active, gate.unit, context))]
+        if problems:
+            more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+            raise Red(f"{problems[0]}{more}", "\n".join(problems[:50]))
+        return f"{len(expected)} targets are up"
+
+    return probe
+
+
+def metric(gate: wire.GateEntry, context: GateContext) -> Probe:  # noqa: ARG001
+    """`metric` {url, query}: the instant query answers with at least one sample."""
+    url, query = str(gate.params["url"]), str(gate.params["query"])
+
+    def probe() -> str:
+        result = _data(f"{url}/api/v1/query?{urllib.parse.urlencode({'query': query})}")["result"]
+        if not result:
+            raise Red(f"the query {query} has no result")
+        return f"the query {query} has {len(result)} results"
+
+    return probe
+
+
+def parse_time(text: str) -> float:
+    """Given a time as Go writes it (nanoseconds, `Z` or an offset), return it as unix time; 0 when it is none."""
+    match = re.fullmatch(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)", text)
+    if match is None:
+        return 0.0
+    moment = datetime.datetime.fromisoformat(match[1] + ("+00:00" if match[3] == "Z" else match[3]))
+    return moment.timestamp() + float(match[2] or 0)
+
+
+def _data(url: str) -> Any:
+    answer = fetch_json(url, f"GET {url}")
+    if not isinstance(answer, dict) or answer.get("status") != "success" or "data" not in answer:
+        raise Red(f"GET {url} did not succeed", str(answer)[:1024])
+    return answer["data"]
+
+
+def _groups(url: str) -> list[dict[str, Any]]:
+    return list(_data(f"{url}/api/v1/rules").get("groups") or [])
+
+
+def _rule_problems(group: Mapping[str, Any], deadline_s: float) -> list[str]:
+    problems = []
+    for rule in group.get("rules", []):
+        where = f"rule {rule.get('name')} of group {group.get('name')}"
+        health = rule.get("health")
+        if health == "ok" or (health == "unknown" and float(group.get("interval") or 0) > deadline_s):
+            continue
+        if health == "unknown":
+            problems.append(f"{where} was not evaluated yet")
+        else:
+            problems.append(f"{where} fails: {rule.get('lastError') or health}")
+    return problems
+
+
+def _target_problem(
+    expected: Mapping[str, Any], active: Sequence[Mapping[str, Any]], prometheus: str, context: GateContext
+) -> str:
+    job, instance = expected["job"], expected["instance"]
+    name = f"target {job} {instance}"
+    found = [t for t in active if t["labels"].get("job") == job and t["labels"].get("instance") == instance]
+    if not found:
+        return f"{name} is not known to Prometheus"
+    acts = [context.acted[unit] for unit in (prometheus, expected.get("unit", "")) if unit in context.acted]
+    for target in found:
+        if target["health"] == "down":
+            return f"{name} is down: {target.get('lastError') or 'no reason given'}"
+        if target["health"] != "up":
+            return f"{name} was not scraped yet"
+        if acts and parse_time(str(target["lastScrape"])) <= max(acts):
+            return f"{name} was not scraped since its unit was acted on"
+    return ""
