@@ -1,0 +1,148 @@
+"""Results as lines for people. Given values, return lines; nothing here prints, asks or decides."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from obstack.agent import wire
+from obstack.cli.output import paint, sanitize, table
+from obstack.plan.diff import FileChange, Kind
+from obstack.plan.explain import Plan
+from obstack.plan.preflight import Finding, Severity
+
+SHORT: Final = 12
+MARK: Final = {Kind.ADDED: ("+", "green"), Kind.REMOVED: ("-", "red"), Kind.CHANGED: ("~", "yellow")}
+ACTION_COLOUR: Final = {"start": "green", "reload": "cyan", "restart": "yellow", "stop": "red", "none": None}
+OUTCOME_COLOUR: Final = {"committed": "green", "rolled-back": "yellow", "rollback-failed": "red"}
+
+
+def short(identity: str | None) -> str:
+    """Given a generation's identity, return what people read: its first twelve digits, or `nothing`."""
+    return identity[:SHORT] if identity else "nothing"
+
+
+def moment(seconds: float | None) -> str:
+    """Given a unix time, return it as UTC in the form that `rollback --backup` takes; `unknown` for None."""
+    return "unknown" if seconds is None else time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(seconds))
+
+
+def count(number: int, noun: str, plural: str | None = None) -> str:
+    """Return `1 gate`, `2 gates`."""
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
+def plan_lines(plan: Plan, *, diffs: bool, additions: bool = False) -> list[str]:
+    """Given a plan, return it. `diffs` shows the changed lines, `additions` also those of new files."""
+    if plan.empty:
+        return [f"{plan.node} is as configured: generation {short(plan.generation)}, no drift. Nothing would change."]
+    replaced = f"replaces {short(plan.current)}" if plan.current else "is the first on this machine"
+    if plan.generation == plan.current:
+        replaced = "is in force already; its drift is healed"
+    lines = [paint(f"Plan for {plan.node}", bold=True) + f": generation {short(plan.generation)} {replaced}"]
+    difference = plan.difference
+    lines += _section("Files", [line for change in difference.files for line in _file(change, diffs, additions)])
+    lines += _section(
+        "Artifacts",
+        [
+            f"{_mark(change.kind)} {change.name} {' becomes '.join(v for v in (change.before, change.after) if v)}"
+            for change in difference.artifacts
+        ],
+    )
+    lines += _section("Machine", [f"{_mark(c.kind)} {c.sort} {sanitize(c.subject)}" for c in difference.outward])
+    lines += _section("Checks and gates", [f"{_mark(c.kind)} {c.sort} {c.subject}" for c in difference.proofs])
+    lines += _section("Drift to heal", drift_table(plan.drift))
+    return lines + _section("Units", action_table(plan.actions))
+
+
+def _section(title: str, lines: Sequence[str]) -> list[str]:
+    return ["", paint(title, bold=True), *(f"  {line}" for line in lines)] if lines else []
+
+
+def _mark(kind: Kind) -> str:
+    mark, colour = MARK[kind]
+    return paint(mark, colour)
+
+
+def _file(change: FileChange, diffs: bool, additions: bool) -> Iterable[str]:
+    note = "secret, content not shown" if change.secret and not change.note else change.note
+    yield f"{_mark(change.kind)} {change.path}" + (f"  ({note})" if note else "")
+    if change.text and diffs and (change.kind is Kind.CHANGED or additions):
+        for line in change.text.split("\n")[2:]:
+            colour = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1])
+            yield "    " + paint(sanitize(line), colour)
+
+
+def action_table(actions: Iterable[wire.Action]) -> list[str]:
+    """Given actions, return a line for each: what, which unit, why."""
+    actions = tuple(actions)
+    lines = table([("-" if a.action == "none" else a.action, a.unit, a.reason) for a in actions])
+    return [_paint_first(line, ACTION_COLOUR.get(a.action)) for a, line in zip(actions, lines, strict=True)]
+
+
+def drift_table(drift: Iterable[wire.Drift]) -> list[str]:
+    """Given drift, return a line for each difference."""
+    return table([(item.kind, item.subject, item.detail) for item in drift])
+
+
+def _paint_first(line: str, colour: str | None) -> str:
+    first, space, rest = line.partition(" ")
+    return paint(first, colour) + space + rest
+
+
+def finding_lines(findings: Sequence[Finding]) -> list[str]:
+    """Given the findings of preflight, return each with its remedy, and what they mean together."""
+    lines: list[str] = []
+    for finding in findings:
+        blocking = finding.severity is Severity.BLOCK
+        label = paint("block" if blocking else "warn ", "red" if blocking else "yellow", bold=True)
+        lines += [
+            f"{label}  {sanitize(finding.what)}  [{finding.code}]",
+            f"       where: {sanitize(finding.where)}",
+            f"       do:    {sanitize(finding.do)}",
+        ]
+    blocks = sum(finding.severity is Severity.BLOCK for finding in findings)
+    warnings = len(findings) - blocks
+    verdict = paint("blocked", "red", bold=True) if blocks else paint("ready", "green", bold=True)
+    return [*lines, f"{verdict}: {count(blocks, 'finding blocks', 'findings block')}, {count(warnings, 'warning')}"]
+
+
+def gate_lines(node: str, gates: Sequence[wire.GateResult], generation: str | None, *, verbose: bool) -> list[str]:
+    """Given the gates' results, return the verdict; the red gates with their evidence; with `verbose` all of them."""
+    red = [gate for gate in gates if not gate.passed]
+    shown = list(gates) if verbose else red
+    lines = [
+        _gate_mark(gate) + " " + line
+        for gate, line in zip(
+            shown, table([(g.name, g.unit, f"{g.seconds:.2f} s", g.message) for g in shown]), strict=True
+        )
+    ]
+    for gate in red:
+        if gate.evidence:
+            lines += ["", f"evidence of {gate.name}:", *(f"  | {x}" for x in _tail(gate.evidence))]
+    health = paint("unhealthy", "red", bold=True) if red else paint("healthy", "green", bold=True)
+    green = len(gates) - len(red)
+    return [*lines, f"{node} is {health}: {green} of {count(len(gates), 'gate')} green, generation {short(generation)}"]
+
+
+def _gate_mark(gate: wire.GateResult) -> str:
+    return paint("ok ", "green") if gate.passed else paint("RED", "red", bold=True)
+
+
+def _tail(text: str, lines: int = 20) -> list[str]:
+    return sanitize(text.rstrip("\n")).split("\n")[-lines:]
+
+
+def outcome_lines(node: str, reply: wire.Reply, seconds: float) -> list[str]:
+    """Given the reply to a change, return what was done."""
+    generation = short(reply.generation)
+    if reply.outcome == "unchanged":
+        return [f"{node}: nothing to do, generation {generation} is in force ({seconds:.1f} s)"]
+    acting = [action for action in reply.actions if action.action != "none"]
+    word = paint(reply.outcome, OUTCOME_COLOUR.get(reply.outcome), bold=True)
+    lines = [f"  {line}" for line in action_table(acting)]
+    healed = [f"  healed {line}" for line in drift_table(reply.drift)] if reply.outcome == "committed" else []
+    green = sum(gate.passed for gate in reply.gates)
+    gates = f", {green} of {count(len(reply.gates), 'gate')} green" if reply.gates else ""
+    return [f"{node}: {word}, generation {generation}{gates} ({seconds:.1f} s)", *lines, *healed]

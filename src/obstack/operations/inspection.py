@@ -1,0 +1,45 @@
+"""What a node is in now: its generation, the drift from it, the units, the last runs and the facts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from obstack.agent import wire
+from obstack.agent.services import UnitState
+from obstack.operations.asking import read
+from obstack.ports import Channel, Reporter
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """One look at a node. `manifest` is None where nothing is in force; `transactions` has the newest run first."""
+
+    node: str
+    generation: str | None
+    manifest: wire.Manifest | None
+    drift: tuple[wire.Drift, ...]
+    units: tuple[UnitState, ...]
+    transactions: tuple[dict[str, Any], ...]
+    facts: tuple[wire.Fact, ...]
+
+    @property
+    def running(self) -> frozenset[str]:
+        """The names of the units that run."""
+        return frozenset(unit.name for unit in self.units if unit.running)
+
+
+def inspect(channel: Channel, reporter: Reporter, *, facts: bool = False) -> Inspection:
+    """Look at a node in one round trip; nothing is changed. `facts` also probes what preflight judges."""
+    reply = read(channel, "inspect", reporter, {"facts": facts})
+    data = reply.data
+    manifest = data.get("manifest")
+    return Inspection(
+        node=channel.node,
+        generation=reply.generation,
+        manifest=wire.decode(wire.Manifest, manifest) if manifest else None,
+        drift=reply.drift,
+        units=tuple(wire.decode(UnitState, unit) for unit in data.get("units", ())),
+        transactions=tuple(data.get("transactions", ())),
+        facts=tuple(wire.decode(wire.Fact, fact) for fact in data.get("facts", ())),
+    )

@@ -1,0 +1,55 @@
+"""Read the logs of a node's units, whichever engine keeps them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from obstack.agent import wire
+from obstack.errors import UsageError
+from obstack.operations.asking import ask, demand
+from obstack.operations.rollback import parse_timestamp
+from obstack.ports import Channel, Clock, Reporter
+
+UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+@dataclass(frozen=True)
+class Query:
+    """Which lines: of one unit or of all, since a unix time, matching a regular expression, the last `lines`."""
+
+    unit: str | None = None
+    since: float | None = None
+    grep: str | None = None
+    lines: int = 100
+    follow: bool = False
+
+
+def read_logs(channel: Channel, query: Query, reporter: Reporter, on_log: Callable[[wire.Event], None]) -> wire.Reply:
+    """Pass every line to `on_log` as it comes; with `follow`, until interrupted. Raises the reply's fault."""
+    params = {
+        "unit": query.unit,
+        "since": query.since,
+        "grep": query.grep,
+        "lines": query.lines,
+        "follow": query.follow,
+    }
+    return demand(ask(channel, wire.Request("logs", params), reporter, on_log=on_log))
+
+
+def parse_since(text: str, clock: Clock) -> float:
+    """Given how long ago (`15m`, `2h`) or a time as for rollback, return the unix time. Raises UsageError."""
+    ago = re.fullmatch(r"(\d+)([smhdw])", text)
+    if ago:
+        return clock.now() - int(ago[1]) * UNIT_SECONDS[ago[2]]
+    try:
+        return parse_timestamp(text)
+    except UsageError:
+        raise UsageError(
+            code="bad-since",
+            what=f"{text!r} is neither a length of time nor a time.",
+            where="the option --since",
+            state="nothing was touched",
+            do="write 30s, 15m, 2h, 3d or a time such as 2026-11-24T10:15:00Z",
+        ) from None
