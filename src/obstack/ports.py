@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Protocol
 
 from obstack.agent import wire
+from obstack.errors import Problem
+from obstack.model.loaded import LoadedConfiguration, Sources
+from obstack.model.secret import Secret
 
 
 class Reporter(Protocol):
@@ -49,3 +52,32 @@ class Clock(Protocol):
 
     def now(self) -> float:
         """Return seconds since 1970-01-01 UTC."""
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What reading a configuration found: `loaded` when its form is valid, and every problem in order of place."""
+
+    loaded: LoadedConfiguration | None
+    sources: Sources
+    problems: tuple[Problem, ...]
+
+
+class Configurations(Protocol):
+    """Where configurations are read from."""
+
+    def examine(self, environment: str | None = None) -> Examination:
+        """Given an environment's name or None for the base, return what was read and all problems."""
+
+
+class Secrets(Protocol):
+    """Where secrets are kept."""
+
+    def get(self, name: str) -> Secret | None:
+        """Given a name, return the secret, or None when there is none. Raises UsageError when it cannot be trusted."""
+
+    def create(self, name: str, length: int = 24) -> Secret:
+        """Given a name, return its secret; a strong random one is made and kept when there is none."""
+
+    def place(self, name: str) -> str:
+        """Given a name, return where the secret is kept, for messages."""

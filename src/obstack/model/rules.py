@@ -33,11 +33,15 @@ SHORTEST_RETENTION_S: Final = 7200
 
 
 class Finding(NamedTuple):
-    """One broken rule: the path of the key at fault, what is wrong with it, and what to do."""
+    """One broken rule: the path of the key at fault, what is wrong with it, and what to do.
+
+    `related` is the other key of the rule: the place to show when the key at fault has its default.
+    """
 
     path: Path
     message: str
     remedy: str
+    related: Path = ()
 
 
 def cross_rules(site: Site) -> list[Finding]:
@@ -67,7 +71,7 @@ def secret_references(site: Site) -> list[tuple[Path, str]]:
 
 
 def _ports(site: Site) -> Iterator[Finding]:
-    owners: dict[int, str] = {}
+    owners: dict[int, Path] = {}
     ports: list[tuple[Path, int]] = [
         (("prometheus", "port"), site.prometheus.port),
         (("alertmanager", "port"), site.alertmanager.port),
@@ -82,12 +86,14 @@ def _ports(site: Site) -> Iterator[Finding]:
         if port in RESERVED_PORTS:
             yield Finding(path, f"must not be {port}, the port of {RESERVED_PORTS[port]}", f"Give {name} another port.")
         elif port in owners:
+            other = spell(owners[port])
             yield Finding(
                 path,
-                f"must not be {port}, which is also {owners[port]}",
-                f"Give {name} or {owners[port]} another port.",
+                f"must not be {port}, which is also {other}",
+                f"Give {name} or {other} another port.",
+                owners[port],
             )
-        owners.setdefault(port, name)
+        owners.setdefault(port, path)
 
 
 def _labels(site: Site) -> Iterator[Finding]:
@@ -144,6 +150,7 @@ def _intervals(site: Site) -> Iterator[Finding]:
             f"must be longer than prometheus.scrape_interval ({prometheus.scrape_interval}), "
             f"or no target could be scraped in time, but is {deadline}",
             "Write for example: deadline: 60s",
+            ("prometheus", "scrape_interval"),
         )
 
 
@@ -203,6 +210,7 @@ def _alert_intervals(alertmanager: Alertmanager) -> Iterator[Finding]:
             f"must not be shorter than group_interval ({alertmanager.group_interval}), "
             f"but is {alertmanager.repeat_interval}",
             "Write for example: repeat_interval: 4h",
+            ("alertmanager", "group_interval"),
         )
 
 
