@@ -196,8 +196,10 @@ def index(folder: str) -> Index:
             elif stat.S_ISDIR(status.st_mode):
                 found.append([path, "directory", 0, mode, 0])
                 pending.append(path)
-            else:
+            elif stat.S_ISREG(status.st_mode):
                 found.append([path, "file", status.st_size, mode, status.st_mtime_ns])
+            else:
+                found.append([path, "special", 0, mode, 0])
     return sorted(found, key=lambda item: str(item[0]))
 
 

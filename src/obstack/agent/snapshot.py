@@ -1,0 +1,191 @@
+"""Copies of a service's data, taken when a new version would write another format, and the way back to them.
+
+A snapshot is taken while the unit is stopped. Finished time-series blocks never change, so they are hard-linked;
+everything else is copied. Going back moves the newer data aside, beside the old place, and never deletes it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+import time
+from dataclasses import dataclass
+
+from obstack.agent import durable, wire
+from obstack.agent.faults import CHANGE_FAILED, AgentError
+from obstack.agent.paths import Paths
+from obstack.agent.store import PARTIAL, index, sync_tree
+
+BLOCK_MARK = "meta.json"
+"""A folder that holds this file and `chunks` is a finished time-series block."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One copy. `format` is what the version wrote that was running; `sequence` is that of the run that took it."""
+
+    path: str
+    unit: str
+    format: str
+    directory: str
+    sequence: int
+    time: float
+
+    @property
+    def data(self) -> str:
+        """The copy itself."""
+        return os.path.join(self.path, "data")
+
+
+def take(paths: Paths, unit: wire.UnitEntry, sequence: int) -> Snapshot:
+    """Copy the data of a stopped unit and return the verified snapshot. Raises AgentError; then there is none."""
+    if unit.state is None:
+        raise ValueError(f"{unit.name} keeps no data")
+    path = os.path.join(paths.snapshots, f"{sequence:06d}-{unit.name}")
+    partial = path + PARTIAL
+    durable.remove_tree(partial)
+    durable.make_directory(paths.snapshots, 0o700)
+    durable.make_directory(partial, 0o700)
+    _copy_tree(unit.state.directory, os.path.join(partial, "data"))
+    _verify(unit.state.directory, os.path.join(partial, "data"))
+    about = {"unit": unit.name, "format": unit.state.format, "directory": unit.state.directory}
+    body = wire.canonical(about | {"sequence": sequence, "time": round(time.time(), 3)})
+    durable.write_file(os.path.join(partial, "snapshot.json"), body, 0o600)
+    # Crash here: a `.partial` copy that nothing uses; recovery starts the old version on its own data.
+    durable.crash_point("snapshot")
+    durable.remove_tree(path)
+    durable.rename(partial, path)
+    return _load(path)
+
+
+def newest(paths: Paths, unit: str, data_format: str) -> Snapshot | None:
+    """Return the newest snapshot of a unit's data in the given format, or None."""
+    found = [s for s in everything(paths) if s.unit == unit and s.format == data_format]
+    return max(found, key=lambda snapshot: snapshot.sequence, default=None)
+
+
+def everything(paths: Paths) -> list[Snapshot]:
+    """Return all snapshots of this machine, the oldest first."""
+    try:
+        names = sorted(os.listdir(paths.snapshots))
+    except FileNotFoundError:
+        return []
+    return [_load(os.path.join(paths.snapshots, name)) for name in names if not name.endswith(PARTIAL)]
+
+
+def restore(snapshot: Snapshot, sequence: int) -> str:
+    """Put a snapshot in the place of a stopped unit's data; return where the newer data is now. Idempotent.
+
+    Raises AgentError; then the data are as before or the restore can be run again.
+    """
+    directory = snapshot.directory
+    aside, ready = aside_path(directory, sequence), f"{directory}.restoring-{sequence:06d}"
+    if os.path.isdir(aside) and os.path.isdir(directory):
+        return aside
+    durable.remove_tree(ready)
+    _copy_tree(snapshot.data, ready)
+    _verify(snapshot.data, ready)
+    if not os.path.isdir(aside):
+        # Crash here: the data are untouched; a copy lies beside them, which the next restore makes anew.
+        durable.crash_point("restore-aside")
+        durable.rename(directory, aside)
+    # Crash here: the data are in the aside folder alone; running the restore again ends it.
+    durable.crash_point("restore-place")
+    durable.rename(ready, directory)
+    return aside
+
+
+def undo_restore(directory: str, sequence: int) -> None:
+    """Put the newer data back that a restore of run `sequence` had moved aside. Idempotent. Raises AgentError."""
+    aside = aside_path(directory, sequence)
+    if not os.path.isdir(aside):
+        return
+    if os.path.isdir(directory):
+        older = f"{directory}.older-{sequence:06d}"
+        # Crash here: both copies are there under their names; running this again ends it.
+        durable.crash_point("undo-restore")
+        durable.rename(directory, older)
+    durable.rename(aside, directory)
+
+
+def aside_path(directory: str, sequence: int) -> str:
+    """Return where a restore of run `sequence` keeps the newer data."""
+    return f"{directory}.newer-{sequence:06d}"
+
+
+def _load(path: str) -> Snapshot:
+    with open(os.path.join(path, "snapshot.json"), "rb") as stream:
+        about = json.load(stream)
+    return Snapshot(
+        path, about["unit"], about["format"], about["directory"], int(about["sequence"]), float(about["time"])
+    )
+
+
+def _copy_tree(source: str, target: str) -> None:
+    """Copy a folder with modes, owners and times; blocks that never change are linked where the file system can."""
+    with durable.explained(target):
+        for base, folders, names in os.walk(source):
+            there = os.path.normpath(os.path.join(target, os.path.relpath(base, source)))
+            os.makedirs(there, exist_ok=True)
+            _copy_attributes(base, there)
+            block = _is_in_block(source, base)
+            links = [name for name in folders if os.path.islink(os.path.join(base, name))]
+            for name in (*names, *links):
+                _copy_entry(os.path.join(base, name), os.path.join(there, name), block)
+        sync_tree(target)
+
+
+def _copy_entry(source: str, target: str, immutable: bool) -> None:
+    status = os.lstat(source)
+    if stat.S_ISLNK(status.st_mode):
+        os.symlink(os.readlink(source), target)
+    elif stat.S_ISREG(status.st_mode):
+        if immutable and _linked(source, target):
+            return
+        shutil.copyfile(source, target, follow_symlinks=False)
+        _copy_attributes(source, target)
+    # Sockets and pipes are made anew by the service.
+
+
+def _linked(source: str, target: str) -> bool:
+    try:
+        os.link(source, target)
+    except OSError:
+        return False  # another file system, or one without hard links: copied instead
+    return True
+
+
+def _is_in_block(root: str, base: str) -> bool:
+    while len(base) > len(root):
+        if os.path.isfile(os.path.join(base, BLOCK_MARK)) and os.path.isdir(os.path.join(base, "chunks")):
+            return True
+        base = os.path.dirname(base)
+    return False
+
+
+def _copy_attributes(source: str, target: str) -> None:
+    status = os.lstat(source)
+    if os.geteuid() == 0:
+        os.chown(target, status.st_uid, status.st_gid)
+    os.chmod(target, stat.S_IMODE(status.st_mode))
+    os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def _verify(source: str, target: str) -> None:
+    """Compare what is in two folders, by name, kind and size. Raises AgentError `snapshot-incomplete`."""
+
+    def seen(folder: str) -> set[tuple[str, str, str]]:
+        return {(str(item[0]), str(item[1]), str(item[2])) for item in index(folder) if item[1] != "directory"}
+
+    missing = {item for item in seen(source) if item[1] != "special"} ^ seen(target)
+    if missing:
+        raise AgentError(
+            exit_code=CHANGE_FAILED,
+            code="snapshot-incomplete",
+            what=f"The copy of {source} is not complete.",
+            where=target,
+            do="observability apply",
+            detail="\n".join(sorted(name for name, _, _ in missing)[:20]),
+        )
