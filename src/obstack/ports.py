@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from obstack.agent import wire
+from obstack.catalog.artifact import Artifact
+from obstack.catalog.components import Component
 from obstack.errors import Problem
+from obstack.model.components import ArtifactChoice
 from obstack.model.loaded import LoadedConfiguration, Sources
 from obstack.model.secret import Secret
 
@@ -81,3 +85,46 @@ class Secrets(Protocol):
 
     def place(self, name: str) -> str:
         """Given a name, return where the secret is kept, for messages."""
+
+
+class ArchiveCache(Protocol):
+    """Verified archives on this machine, by SHA-256."""
+
+    def find(self, entry: wire.ArchiveEntry) -> Path | None:
+        """Given an archive, return its file, or None when it is not here in full."""
+
+    def take(self, file: Path, entry: wire.ArchiveEntry, origin: str) -> Path:
+        """Given a file that was fetched from `origin`, verify it, move it into the cache and return its place there.
+
+        Raises ChangeFailed, naming both digests, when it is not the archive that was asked for.
+        """
+
+    def workspace(self) -> AbstractContextManager[Path]:
+        """Return an empty folder on the cache's file system, which is removed at the end of the context."""
+
+
+class ArtifactSource(Protocol):
+    """One kind of place that artifacts come from."""
+
+    def settle(self, choice: ArtifactChoice) -> ArtifactChoice:
+        """Given a choice, return it with what it left to this machine filled in, without asking the network."""
+
+    def resolve(self, component: Component, choice: ArtifactChoice, architecture: str) -> Artifact:
+        """Given a settled choice, return the artifact by digest, with all its archives in the cache.
+
+        Raises UsageError when there is no such version or suite, Unreachable when the place cannot be reached,
+        ChangeFailed when something is not what it was promised to be.
+        """
+
+    def fetch(self, artifacts: Sequence[Artifact]) -> None:
+        """Given artifacts, put those of their archives that the cache lacks into it. Raises what `resolve` raises."""
+
+
+class ArchiveMirror(Protocol):
+    """A place of the site's own that has archives by SHA-256."""
+
+    def fetch(self, entry: wire.ArchiveEntry) -> bool:
+        """Given an archive, put it into the cache and return True, or return False when the mirror lacks it.
+
+        Raises Unreachable when the mirror cannot be reached, ChangeFailed when it holds something else.
+        """

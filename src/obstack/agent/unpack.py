@@ -23,9 +23,9 @@ from dataclasses import dataclass
 from typing import IO, Final, NoReturn, Protocol
 
 from obstack.agent.faults import CHANGE_FAILED, AgentError
-from obstack.agent.index import CHUNK, INDEX, Index, observe, write_index
 from obstack.agent.wire import ArchiveEntry, ArtifactEntry
 
+CHUNK: Final = 1 << 20
 ELF: Final = b"\x7fELF"
 FOLDER_MODE: Final = 0o755
 UNTOUCHED: Final = "nothing outside the staging folder was touched"
@@ -65,10 +65,9 @@ def unpack_artifact(
 ) -> None:
     """Given where each archive lies by its digest, unpack all of them over each other into `destination`.
 
-    `destination` is absent or an empty folder. Every archive is verified before the first byte is written. When this
-    returns, the folder, its index and all it holds are on the disk. Raises AgentError for a digest that differs, an
-    archive that cannot be read, an unsafe member and a crossed limit; OSError when the disk is full. What was written
-    until then stays for the caller to remove.
+    `destination` is absent or an empty folder. Every archive is verified before the first byte is written. To bring
+    the folder to the disk is left to the caller, and so is removing it after an error. Raises AgentError for a digest
+    that differs, an archive that cannot be read, an unsafe member and a crossed limit; OSError when the disk is full.
     """
     with ExitStack() as stack:
         opened = [(archive, stack.enter_context(open(archives[archive.digest], "rb"))) for archive in entry.archives]
@@ -77,7 +76,6 @@ def unpack_artifact(
         folder = _Folder(destination, limits)
         for archive, file in opened:
             _unpack(folder, archive, file)
-        folder.finish()
 
 
 def _unpack(folder: _Folder, archive: ArchiveEntry, file: IO[bytes]) -> None:
@@ -226,7 +224,7 @@ def _parts(name: str) -> list[str]:
 
 
 class _Folder:
-    """The destination and all that was written to it: `kinds` by path, `digests` of files by path."""
+    """The destination, and the kind of all that was written to it, by path."""
 
     def __init__(self, destination: str, limits: Limits) -> None:
         os.makedirs(destination, exist_ok=True)
@@ -244,7 +242,6 @@ class _Folder:
         self.limits = limits
         self.archive: ArchiveEntry = ArchiveEntry("", "", 0, "")
         self.kinds: dict[str, str] = {}
-        self.digests: dict[str, str] = {}
         self.size = 0
         self.count = 0
 
@@ -256,8 +253,6 @@ class _Folder:
         path = self._path(member, member.name)
         if path is None or not self._wanted(path):
             return
-        if path == INDEX:
-            self._refuse(member, "it would take the place of the index")
         self._make_parents(member, path)
         if member.kind == "directory":
             self._directory(member, path)
@@ -272,16 +267,6 @@ class _Folder:
             self._hardlink(member, path)
         else:
             self._refuse(member, "devices, pipes and sockets are not unpacked")
-
-    def finish(self) -> None:
-        """Bring everything to the disk and write the index."""
-        for path, kind in self.kinds.items():
-            if kind != "link":
-                _sync(os.path.join(self.destination, path))
-        top = tuple(sorted({path.split("/", 1)[0] for path in self.kinds}))
-        entries = tuple(observe(self.destination, path, self.digests.get(path, "")) for path in sorted(self.kinds))
-        write_index(self.destination, Index(top, entries))
-        _sync(self.destination)
 
     def _refuse(self, member: Member, reason: str, code: str = "archive-unsafe") -> NoReturn:
         raise AgentError(
@@ -338,11 +323,9 @@ class _Folder:
         full = os.path.join(self.destination, path)
         if path in self.kinds:
             os.unlink(full)
-            self.digests.pop(path, None)
         return full
 
     def _file(self, member: Member, path: str) -> None:
-        digest = hashlib.sha256()
         full = self._replace(path)
         descriptor = os.open(full, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         with os.fdopen(descriptor, "wb") as out:
@@ -350,11 +333,9 @@ class _Folder:
                 self.size += len(chunk)
                 if self.size > self.limits.size:
                     self._refuse(member, f"the artifact has more than {self.limits.size} bytes", "artifact-too-big")
-                digest.update(chunk)
                 out.write(chunk)
             os.fchmod(out.fileno(), 0o755 if member.mode & 0o111 else 0o644)
         self.kinds[path] = "file"
-        self.digests[path] = digest.hexdigest()
 
     def _link(self, member: Member, path: str) -> None:
         """Make a link whose target has `..` at its beginning only: lexically inside is then really inside."""
@@ -371,15 +352,5 @@ class _Folder:
             self._refuse(member, f"the hard link leads to {member.target!r}, which is not a file of the artifact")
         if source == path:
             return
-        digest = self.digests[source]
         os.link(os.path.join(self.destination, source), self._replace(path), follow_symlinks=False)
         self.kinds[path] = "file"
-        self.digests[path] = digest
-
-
-def _sync(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
