@@ -44,6 +44,11 @@ def prometheus_keeps_firing(version: str) -> bool:
     return at_least(version, "2.42")
 
 
+def prometheus_expands_external_labels(version: str) -> bool:
+    """Return whether `$NAME` in an external label means a variable, so that a dollar sign must be doubled."""
+    return at_least(version, "3.0")
+
+
 def prometheus_retention_in_configuration(version: str) -> bool:
     """Return whether retention can stand in the configuration file, where a reload changes it."""
     return at_least(version, "3.11")

@@ -26,7 +26,7 @@ RESERVED_RECEIVERS: Final = {"nobody": "the receiver that tells nobody", "gate":
 SERVER_LABELS: Final = ("environment", "host", "instance", "job")
 EXTERNAL_LABELS: Final = ("environment", "host")
 TARGET_LABELS: Final = ("instance", "job")
-RESERVED_JOBS: Final = COMPONENTS
+RESERVED_JOBS: Final = (*COMPONENTS, "probes")
 
 STALENESS_S: Final = 300
 SHORTEST_RETENTION_S: Final = 7200

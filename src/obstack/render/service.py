@@ -46,6 +46,7 @@ class Service:
 
     `argv[0]` is an absolute path. `preflight` commands must succeed before each start. `libraries` are folders for the
     dynamic loader. Sizes are bytes as systemd writes them (`512M`). `data` is its own writable directory.
+    `stop_signal` asks it to end gracefully.
     """
 
     name: str
@@ -67,3 +68,4 @@ class Service:
     open_files: int = 4096
     start_timeout_s: int = 60
     stop_timeout_s: int = 30
+    stop_signal: str = "TERM"

@@ -11,6 +11,7 @@ from obstack.agent.wire import (
     DirectoryEntry,
     GateEntry,
     LinkEntry,
+    UnitEntry,
     UserEntry,
 )
 from obstack.render.service import Service
@@ -30,13 +31,17 @@ class RenderedFile:
 
 @dataclass(frozen=True)
 class Rendering:
-    """What one component contributes to a node. The node is the sum of its components, in dependency order."""
+    """What one component contributes to a node. The node is the sum of its components, in dependency order.
+
+    `units` are those that no Service describes: the system's own, and the one that runs only at boot.
+    """
 
     files: tuple[RenderedFile, ...] = ()
     directories: tuple[DirectoryEntry, ...] = ()
     links: tuple[LinkEntry, ...] = ()
     users: tuple[UserEntry, ...] = ()
     services: tuple[Service, ...] = ()
+    units: tuple[UnitEntry, ...] = ()
     checks: tuple[CheckEntry, ...] = ()
     gates: tuple[GateEntry, ...] = ()
     artifacts: tuple[ArtifactEntry, ...] = ()
@@ -51,6 +56,7 @@ def combine(parts: Iterable[Rendering]) -> Rendering:
         links=tuple(item for part in parts for item in part.links),
         users=tuple(item for part in parts for item in part.users),
         services=tuple(item for part in parts for item in part.services),
+        units=tuple(item for part in parts for item in part.units),
         checks=tuple(item for part in parts for item in part.checks),
         gates=tuple(item for part in parts for item in part.gates),
         artifacts=tuple(item for part in parts for item in part.artifacts),

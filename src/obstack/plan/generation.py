@@ -1,0 +1,67 @@
+"""From a rendering to a generation: the manifest, and the contents it names by digest."""
+
+from __future__ import annotations
+
+import hashlib
+
+from obstack.agent.wire import FileEntry, Manifest, UnitEntry
+from obstack.model.layout import Layout, Manager
+from obstack.render.service import Service
+from obstack.render.supervisor import render_supervisor
+from obstack.render.systemd import render_systemd
+from obstack.render.tree import RenderedFile, Rendering
+
+
+def build_generation(node: str, role: str, layout: Layout, rendering: Rendering) -> tuple[Manifest, dict[str, bytes]]:
+    """Given a node's rendering, return its manifest and the blobs that the manifest's files consist of, by digest."""
+    definitions = {service.name: _definition(service, layout) for service in rendering.services}
+    files = sorted((*rendering.files, *definitions.values()), key=lambda file: file.path)
+    blobs = {hashlib.sha256(file.content).hexdigest(): file.content for file in files}
+    manifest = Manifest(
+        node=node,
+        role=role,
+        manager=layout.manager.value,
+        files=tuple(_entry(file) for file in files),
+        artifacts=rendering.artifacts,
+        directories=rendering.directories,
+        links=rendering.links,
+        users=rendering.users,
+        units=(
+            *rendering.units,
+            *(_unit(service, definitions[service.name].path) for service in rendering.services),
+        ),
+        checks=rendering.checks,
+        gates=rendering.gates,
+    )
+    return manifest, blobs
+
+
+def _definition(service: Service, layout: Layout) -> RenderedFile:
+    if layout.manager is Manager.SYSTEMD:
+        return render_systemd(service, layout)
+    return render_supervisor(service, layout)
+
+
+def _entry(file: RenderedFile) -> FileEntry:
+    return FileEntry(
+        path=file.path,
+        digest=hashlib.sha256(file.content).hexdigest(),
+        size=len(file.content),
+        mode=file.mode,
+        owner=file.owner,
+        group=file.group,
+        secret=file.secret,
+    )
+
+
+def _unit(service: Service, file: str) -> UnitEntry:
+    return UnitEntry(
+        name=service.name,
+        file=file,
+        after=service.after,
+        inputs=service.inputs,
+        reload=service.reload,
+        state=service.state,
+        start_timeout_s=service.start_timeout_s,
+        stop_timeout_s=service.stop_timeout_s,
+    )

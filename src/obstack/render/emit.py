@@ -1,0 +1,216 @@
+"""The serializers: YAML, JSON, nginx directives, systemd units and supervisor sections. Data never meets a template.
+
+Each takes plain values and either writes them so that the reader gets exactly the same values back, or refuses them.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ruamel.yaml import YAML
+from ruamel.yaml.nodes import ScalarNode
+from ruamel.yaml.representer import SafeRepresenter
+
+from obstack.errors import UsageError
+
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f\u0085\u2028\u2029]")
+_PLAIN_YAML: Final = re.compile(r"^([A-Za-z_][A-Za-z0-9_/.-]*|\d+(ms|[smhdwy]))$")
+# The Go daemons read YAML 1.1, in which these plain words are not text.
+_YAML_WORDS: Final = frozenset(("y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf"))
+_PLAIN_NGINX: Final = re.compile(r"^[A-Za-z0-9_./:=,*?@+~^-]+$")
+_SAFE_PROGRAM: Final = re.compile(r"^/[A-Za-z0-9_./+,@:=-]+$")
+
+
+def refuse(what: str, value: str) -> UsageError:
+    """Given what cannot be written and its value, return the error that says so."""
+    return UsageError(
+        code="value-not-writable",
+        what=f"A value cannot be written into {what}: {value!r}.",
+        where=what,
+        do="choose a value without control characters, quotes and dollar signs",
+        state="nothing was touched",
+    )
+
+
+def _printable(what: str, value: str) -> str:
+    if _CONTROL.search(value):
+        raise refuse(what, value)
+    return value
+
+
+# ------------------------------------------------------------------------------------------------ YAML and JSON
+
+
+class _Representer(SafeRepresenter):
+    """Writes text plainly only where no YAML reader, old or new, could take it for something else."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - the base class's form
+        """Write every value where it stands: people read these files, and anchors do not help them."""
+        return True
+
+    def represent_text(self, data: str) -> ScalarNode:
+        """Return the node of a text: plain, or in double quotes."""
+        plain = _PLAIN_YAML.match(data) and data.lower() not in _YAML_WORDS
+        node: ScalarNode = self.represent_scalar("tag:yaml.org,2002:str", data, style=None if plain else '"')
+        return node
+
+
+_Representer.add_representer(str, _Representer.represent_text)
+
+
+def yaml_bytes(data: Any) -> bytes:
+    """Given plain data, return it as YAML; keys keep their order."""
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Representer = _Representer
+    yaml.default_flow_style = False
+    yaml.allow_unicode = True
+    yaml.width = 1_000_000
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment] # declared as None only
+    stream = io.BytesIO()
+    yaml.dump(data, stream)
+    return stream.getvalue()
+
+
+def json_bytes(data: Any) -> bytes:
+    """Given plain data, return it as indented JSON; keys keep their order."""
+    return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+
+
+# -------------------------------------------------------------------------------------------------------- nginx
+
+
+@dataclass(frozen=True)
+class Expression:
+    """An nginx value in which `$variables` are meant. It is written by this program, never taken from configuration."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Directive:
+    """One nginx directive; with `block` it opens a block."""
+
+    name: str
+    arguments: tuple[str | Expression, ...] = ()
+    block: tuple[Directive, ...] | None = None
+
+
+def directive(name: str, *arguments: str | Expression, block: Sequence[Directive] | None = None) -> Directive:
+    """Given a name, its arguments and what its block holds, return the directive."""
+    return Directive(name, arguments, None if block is None else tuple(block))
+
+
+def nginx_bytes(directives: Sequence[Directive]) -> bytes:
+    """Given directives, return the file.
+
+    Raises UsageError for a control character, and for a dollar sign outside an Expression: nginx cannot escape it.
+    """
+    return "".join(_nginx_lines(directives, 0)).encode()
+
+
+def _nginx_lines(directives: Sequence[Directive], depth: int) -> list[str]:
+    lines: list[str] = []
+    indent = "    " * depth
+    for item in directives:
+        words = " ".join((item.name, *(_nginx_word(argument) for argument in item.arguments)))
+        if item.block is None:
+            lines.append(f"{indent}{words};\n")
+        else:
+            lines += [f"{indent}{words} {{\n", *_nginx_lines(item.block, depth + 1), f"{indent}}}\n"]
+    return lines
+
+
+def _nginx_word(argument: str | Expression) -> str:
+    text = argument.text if isinstance(argument, Expression) else argument
+    _printable("an nginx file", text)
+    if isinstance(argument, str) and "$" in text:
+        raise refuse("an nginx file", text)
+    if _PLAIN_NGINX.match(text):
+        return text
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+# ------------------------------------------------------------------------------------------------------ systemd
+
+
+def unit_text(value: str) -> str:
+    """Given one line of text, return it for a unit file: no specifier, no continuation, no control character."""
+    if value.endswith("\\"):
+        raise refuse("a unit file", value)
+    return _printable("a unit file", value).replace("%", "%%")
+
+
+def unit_quoted(value: str) -> str:
+    """Given a word, return it quoted for a list setting of a unit file, such as Environment= or ReadWritePaths=."""
+    text = _printable("a unit file", value).replace("%", "%%")
+    if re.fullmatch(r"[A-Za-z0-9_./:=,+@%^~-]+", text):
+        return text
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def unit_command(argv: Sequence[str]) -> str:
+    """Given an argument vector, return it for ExecStart=: quoted, without variables and specifiers.
+
+    Raises UsageError when the program's path is not absolute and plain, for systemd gives prefixes a meaning.
+    """
+    if not _SAFE_PROGRAM.match(argv[0]):
+        raise refuse("a unit file, as a program's path", argv[0])
+    return " ".join((argv[0], *(unit_quoted(word).replace("$", "$$") for word in argv[1:])))
+
+
+def unit_bind(source: str, target: str) -> str:
+    """Given two paths, return them as one element of BindReadOnlyPaths=."""
+    pair = ":".join(path.replace("\\", "\\\\").replace(":", "\\:") for path in (source, target))
+    return unit_quoted(pair)
+
+
+def unit_bytes(sections: Mapping[str, Sequence[tuple[str, str]]]) -> bytes:
+    """Given sections of settings whose values are already escaped, return the unit file."""
+    blocks = []
+    for section, settings in sections.items():
+        lines = "".join(f"{key}={_printable('a unit file', value)}\n" for key, value in settings)
+        blocks.append(f"[{section}]\n{lines}")
+    return "\n".join(blocks).encode()
+
+
+# --------------------------------------------------------------------------------------------------- supervisor
+
+
+def program_command(argv: Sequence[str]) -> str:
+    """Given an argument vector, return it for `command=`.
+
+    Supervisor first cuts inline comments (a blank before `;` or `#`), then expands `%`, then splits like a shell.
+    """
+    quoted = " ".join(shlex.quote(word) for word in argv)
+    # Closing and reopening the quotes changes nothing for the splitter and puts no blank before the comment sign.
+    return re.sub(r"(\s)([;#])", r"\1''\2", _printable("a supervisor file", quoted)).replace("%", "%%")
+
+
+def program_environment(environment: Mapping[str, str]) -> str:
+    """Given variables, return them for `environment=`. Raises UsageError for quotes, which it cannot escape."""
+    for value in environment.values():
+        if '"' in value or "'" in value or "\\" in value:
+            raise refuse("a supervisor file, as a variable", value)
+    pairs = ",".join(f'{key}="{value}"' for key, value in environment.items())
+    return program_text(pairs)
+
+
+def program_text(value: str) -> str:
+    """Given one line of text, return it for a supervisor file. Raises UsageError when it would be cut as a comment."""
+    if re.search(r"(^|\s)[;#]", value):
+        raise refuse("a supervisor file", value)
+    return _printable("a supervisor file", value).replace("%", "%%")
+
+
+def section_bytes(name: str, settings: Sequence[tuple[str, str]]) -> bytes:
+    """Given a section's name and settings whose values are already escaped, return the file."""
+    lines = "".join(f"{key}={_printable('a supervisor file', value)}\n" for key, value in settings)
+    return f"[{name}]\n{lines}".encode()

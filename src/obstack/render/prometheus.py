@@ -1,0 +1,169 @@
+"""Prometheus: what it scrapes and from where, its rules, its unit, and what proves that it works."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Final
+
+from obstack.agent.wire import DirectoryEntry, GateEntry, InputEntry, LinkEntry, ReloadEntry, StateEntry
+from obstack.catalog import capabilities
+from obstack.content.groups import groups_document, rule_files
+from obstack.model.layout import Layout
+from obstack.model.scalars import duration_seconds
+from obstack.model.site import Site
+from obstack.render import targets
+from obstack.render.emit import json_bytes, yaml_bytes
+from obstack.render.materials import Materials
+from obstack.render.programs import Programs, owner, users
+from obstack.render.service import Sandbox, Service
+from obstack.render.sizes import megabytes, memory_limit, whole_seconds
+from obstack.render.tree import RenderedFile, Rendering
+
+NAME: Final = "prometheus"
+FOLDER: Final = "etc/prometheus"
+
+
+def render_prometheus(site: Site, layout: Layout, materials: Materials) -> Rendering:
+    """Given the settled site, return what Prometheus contributes to the node."""
+    programs = Programs(layout, materials.artifacts[NAME])
+    jobs = targets.jobs(site)
+    configuration = [_file("prometheus.yml", yaml_bytes(_configuration(site, jobs, programs.artifact.version)))]
+    jobs_of_site = tuple(sorted(job.name for job in jobs if job.name != targets.PROBES))
+    for name, groups in rule_files(jobs_of_site).items():
+        configuration.append(_file(f"rules/{name}.yml", yaml_bytes(groups_document(groups))))
+    digest = _digest(configuration)
+    configuration.append(_file("rules/configuration.yml", yaml_bytes(_marker(digest))))
+    files = configuration + [_file(f"targets/{job.name}.json", json_bytes(list(job.groups))) for job in jobs]
+    data = layout.data(NAME)
+    account = owner(layout, NAME)
+    return Rendering(
+        files=tuple(files),
+        directories=(DirectoryEntry(data, 0o700, account, account),),
+        links=(LinkEntry(layout.etc(NAME), FOLDER),),
+        users=users(layout, NAME),
+        services=(_service(site, layout, programs),),
+        checks=(
+            programs.check(
+                "prometheus configuration", "promtool", "check", "config", f"{{tree}}/{FOLDER}/prometheus.yml"
+            ),
+        ),
+        gates=_gates(site, jobs, digest),
+        artifacts=(programs.artifact.entry,),
+    )
+
+
+def _file(name: str, content: bytes) -> RenderedFile:
+    return RenderedFile(f"{FOLDER}/{name}", content)
+
+
+def _digest(files: list[RenderedFile]) -> str:
+    """Return the digest of what a reload makes effective; targets take effect by themselves and do not count."""
+    total = hashlib.sha256()
+    for file in files:
+        total.update(f"{file.path} {len(file.content)}\n".encode() + file.content)
+    return total.hexdigest()
+
+
+def _marker(digest: str) -> dict[str, Any]:
+    # The running configuration cannot be asked for its files, but its rules can: this one tells which set is loaded.
+    rule = {"record": "observability_configuration_info", "expr": "vector(1)", "labels": {"digest": digest}}
+    return {"groups": [{"name": "observability-configuration", "rules": [rule]}]}
+
+
+def _configuration(site: Site, jobs: tuple[targets.Job, ...], version: str) -> dict[str, Any]:
+    prometheus = site.prometheus
+    labels = {"environment": site.environment, "host": site.server.name} | prometheus.external_labels
+    if capabilities.prometheus_expands_external_labels(version):
+        labels = {name: value.replace("$", "$$") for name, value in labels.items()}
+    document: dict[str, Any] = {
+        "global": {
+            "scrape_interval": prometheus.scrape_interval,
+            "scrape_timeout": _scrape_timeout(prometheus.scrape_interval),
+            "evaluation_interval": prometheus.evaluation_interval,
+            "external_labels": labels,
+        },
+        "rule_files": ["rules/*.yml"],
+        "alerting": {
+            "alertmanagers": [{"static_configs": [{"targets": [f"127.0.0.1:{site.alertmanager.port}"]}]}],
+        },
+        "scrape_configs": [_scrape(site, job) for job in jobs],
+    }
+    if prometheus.remote_write:
+        document["remote_write"] = [{"url": remote.url} for remote in prometheus.remote_write]
+    return document
+
+
+def _scrape_timeout(interval: str) -> str:
+    """Return ten seconds, or the interval where that is shorter."""
+    return interval if duration_seconds(interval) < 10 else "10s"
+
+
+def _scrape(site: Site, job: targets.Job) -> dict[str, Any]:
+    scrape: dict[str, Any] = {
+        "job_name": job.name,
+        # Folder watches do not survive the switch of the generation's link, so the files are also read again by time.
+        "file_sd_configs": [{"files": [f"targets/{job.name}.json"], "refresh_interval": "5s"}],
+    }
+    if job.name == targets.PROBES:
+        scrape["metrics_path"] = "/probe"
+        scrape["relabel_configs"] = [
+            {"source_labels": ["__address__"], "target_label": "__param_target"},
+            {"source_labels": ["__param_target"], "target_label": "instance"},
+            {"target_label": "__address__", "replacement": f"127.0.0.1:{site.blackbox.port}"},
+        ]
+    return scrape
+
+
+def _service(site: Site, layout: Layout, programs: Programs) -> Service:
+    prometheus = site.prometheus
+    data = layout.data(NAME)
+    configuration = f"{layout.etc(NAME)}/prometheus.yml"
+    argv = [
+        programs.live("prometheus"),
+        f"--config.file={configuration}",
+        f"--storage.tsdb.path={data}",
+        f"--storage.tsdb.retention.time={prometheus.retention_time}",
+        f"--web.listen-address=127.0.0.1:{prometheus.port}",
+        f"--web.external-url={targets.public_url(site)}/prometheus/",
+        "--web.route-prefix=/",
+    ]
+    if prometheus.retention_size is not None:
+        argv.append(f"--storage.tsdb.retention.size={prometheus.retention_size}")
+    memory = megabytes(prometheus.memory_max)
+    return Service(
+        name=NAME,
+        description="Prometheus, the metrics engine",
+        argv=tuple(argv),
+        user=NAME,
+        data=data,
+        preflight=((programs.live("promtool"), "check", "config", configuration),),
+        environment=memory_limit(memory),
+        libraries=programs.libraries,
+        after=("alertmanager", "node-exporter", "blackbox-exporter"),
+        inputs=(InputEntry(f"{FOLDER}/targets/", "none"), InputEntry(f"{FOLDER}/", "reload"), programs.input),
+        reload=ReloadEntry("signal", "HUP"),
+        state=StateEntry(data, capabilities.prometheus_data_format(programs.artifact.version)),
+        sandbox=Sandbox(),
+        memory_max=f"{memory}M",
+        tasks_max=512,
+        open_files=65536,
+        start_timeout_s=60,
+        stop_timeout_s=120,
+    )
+
+
+def _gates(site: Site, jobs: tuple[targets.Job, ...], digest: str) -> tuple[GateEntry, ...]:
+    url = f"http://127.0.0.1:{site.prometheus.port}"
+    deadline_s = whole_seconds(site.gates.deadline)
+    expected = [{"job": job.name, "instance": instance, "unit": job.unit} for job in jobs for instance in job.instances]
+    probes: tuple[tuple[str, str, dict[str, Any]], ...] = (
+        ("prometheus is ready", "prometheus-ready", {"url": url}),
+        ("prometheus runs this configuration", "prometheus-configuration", {"url": url, "digest": digest}),
+        ("prometheus loaded every rule", "prometheus-rules", {"url": url}),
+        ("prometheus knows its alertmanager", "prometheus-alertmanagers", {"url": url, "count": 1}),
+        ("prometheus scrapes every target", "prometheus-targets", {"url": url, "targets": expected}),
+    )
+    return tuple(
+        GateEntry(name=name, kind=kind, unit=NAME, params=params, deadline_s=deadline_s)
+        for name, kind, params in probes
+    )

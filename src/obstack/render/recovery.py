@@ -1,0 +1,48 @@
+"""The unit that runs at boot before all others: the agent finishes, or takes back, what a power cut interrupted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from obstack.agent.wire import UnitEntry
+from obstack.model.layout import Layout, Manager
+from obstack.render.emit import unit_bytes, unit_command, unit_quoted
+from obstack.render.tree import RenderedFile, Rendering
+
+NAME: Final = "observability-recover"
+FILE: Final = f"units/{NAME}.service"
+
+
+def render_recovery(layout: Layout, units: Sequence[str]) -> Rendering:
+    """Given the names of all units of ours, return the recovery unit; a private root has no boot to recover at."""
+    if layout.manager is not Manager.SYSTEMD:
+        return Rendering()
+    before = " ".join(f"{name}.service" for name in units)
+    content = unit_bytes(
+        {
+            "Unit": [
+                ("Description", "Finish or take back an interrupted change of the observability stack"),
+                ("RequiresMountsFor", unit_quoted(layout.state)),
+                ("ConditionPathExists", unit_quoted(layout.agent)),
+                ("Before", before),
+            ],
+            "Service": [
+                ("Type", "oneshot"),
+                ("ExecStart", unit_command((layout.python, "-I", layout.agent, "boot-recover"))),
+                ("TimeoutStartSec", "120s"),
+                ("NoNewPrivileges", "yes"),
+                ("PrivateDevices", "yes"),
+                ("ProtectHome", "yes"),
+                ("ProtectKernelTunables", "yes"),
+                ("ProtectKernelModules", "yes"),
+                ("RestrictRealtime", "yes"),
+                ("UMask", "0077"),
+            ],
+            "Install": [("WantedBy", "multi-user.target")],
+        }
+    )
+    return Rendering(
+        files=(RenderedFile(FILE, content),),
+        units=(UnitEntry(name=NAME, file=FILE, boot_only=True),),
+    )
