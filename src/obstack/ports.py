@@ -6,15 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from obstack.agent import wire
-from obstack.catalog.artifact import Artifact
-from obstack.catalog.components import Component
 from obstack.errors import Problem
-from obstack.model.components import ArtifactChoice
-from obstack.model.loaded import LoadedConfiguration, Sources
 from obstack.model.secret import Secret
+
+if TYPE_CHECKING:  # the model costs a tenth of a second, and most verbs do without it
+    from obstack.catalog.artifact import Artifact
+    from obstack.catalog.components import Component
+    from obstack.model.components import ArtifactChoice
+    from obstack.model.loaded import LoadedConfiguration, Sources
 
 
 class Reporter(Protocol):

@@ -6,7 +6,7 @@ import difflib
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import click
 
@@ -34,9 +34,15 @@ class DocumentedCommand(click.Command):
         super().format_epilog(ctx, formatter)
 
 
-def documented(*examples: str, **settings: Any) -> Callable[[Callable[..., Any]], DocumentedCommand]:
-    """Given examples to type, make the decorated function a command whose help shows them."""
-    return click.command(cls=DocumentedCommand, examples=examples, **settings)
+def documented(
+    *examples: str, group: click.Group | None = None, name: str | None = None, **settings: Any
+) -> Callable[[Callable[..., Any]], DocumentedCommand]:
+    """Given examples to type, make the decorated function a command whose help shows them; with `group`, one of it."""
+    settings |= {"cls": DocumentedCommand, "examples": examples}
+    return cast(
+        "Callable[[Callable[..., Any]], DocumentedCommand]",
+        click.command(name, **settings) if group is None else group.command(name, **settings),
+    )
 
 
 class LazyGroup(click.Group):

@@ -14,6 +14,7 @@ from obstack.cli.output import print_error
 from obstack.errors import Interrupted, StackError, UsageError
 
 COMMANDS: dict[str, Command] = {
+    "completion": Command("obstack.cli.completion", "Print the script by which SHELL completes commands and options."),
     "version": Command("obstack.cli.version", "Show the version of the program."),
 }
 """Every command: the module whose `command` it is, and its line in the overview. The module is imported when used."""

@@ -109,3 +109,15 @@ def quiet_option(function: F) -> F:
 def yes_option(function: F) -> F:
     """Add `--yes`: do not ask."""
     return click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation.")(function)
+
+
+def wait_option(function: F) -> F:
+    """Add `--wait`: how long to wait for another run."""
+    return click.option(
+        "--wait",
+        "wait_s",
+        type=click.FloatRange(min=0),
+        default=0.0,
+        metavar="SECONDS",
+        help="How long to wait while another run holds the lock. [default: not at all]",
+    )(function)

@@ -21,15 +21,9 @@ DETAIL_LINES = 20
 def sanitize(text: str) -> str:
     """Given text that came from a machine, return it with every control character but newline and tab made visible."""
     return "".join(
-        character
-        if character in "\n\t" or (character.isprintable() and not _bidirectional(character))
-        else f"\\x{ord(character):02x}"
+        character if character in "\n\t" or character.isprintable() else f"\\x{ord(character):02x}"
         for character in text
     )
-
-
-def _bidirectional(character: str) -> bool:
-    return "\u202a" <= character <= "\u202e" or "\u2066" <= character <= "\u2069"
 
 
 def colours_wanted(stream: TextIO) -> bool:

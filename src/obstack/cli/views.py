@@ -8,11 +8,14 @@ from typing import Final
 
 from obstack.agent import wire
 from obstack.cli.output import paint, sanitize, table
-from obstack.plan.diff import FileChange, Kind
+from obstack.operations.inspection import Inspection, front_door
+from obstack.plan.diff import Difference, FileChange, Kind
 from obstack.plan.explain import Plan
 from obstack.plan.preflight import Finding, Severity
 
 SHORT: Final = 12
+RUNS_SHOWN: Final = 5
+UNIT_COLOUR: Final = {"active": "green", "failed": "red"}
 MARK: Final = {Kind.ADDED: ("+", "green"), Kind.REMOVED: ("-", "red"), Kind.CHANGED: ("~", "yellow")}
 ACTION_COLOUR: Final = {"start": "green", "reload": "cyan", "restart": "yellow", "stop": "red", "none": None}
 OUTCOME_COLOUR: Final = {"committed": "green", "rolled-back": "yellow", "rollback-failed": "red"}
@@ -41,19 +44,42 @@ def plan_lines(plan: Plan, *, diffs: bool, additions: bool = False) -> list[str]
     if plan.generation == plan.current:
         replaced = "is in force already; its drift is healed"
     lines = [paint(f"Plan for {plan.node}", bold=True) + f": generation {short(plan.generation)} {replaced}"]
-    difference = plan.difference
-    lines += _section("Files", [line for change in difference.files for line in _file(change, diffs, additions)])
-    lines += _section(
-        "Artifacts",
-        [
-            f"{_mark(change.kind)} {change.name} {' becomes '.join(v for v in (change.before, change.after) if v)}"
-            for change in difference.artifacts
-        ],
-    )
-    lines += _section("Machine", [f"{_mark(c.kind)} {c.sort} {sanitize(c.subject)}" for c in difference.outward])
-    lines += _section("Checks and gates", [f"{_mark(c.kind)} {c.sort} {c.subject}" for c in difference.proofs])
+    lines += difference_lines(plan.difference, diffs=diffs, additions=additions)
     lines += _section("Drift to heal", drift_table(plan.drift))
     return lines + _section("Units", action_table(plan.actions))
+
+
+def difference_lines(difference: Difference, *, diffs: bool, additions: bool) -> list[str]:
+    """Given what differs between two generations, return it by sort; nothing for no difference."""
+    files = [line for change in difference.files for line in _file(change, diffs, additions)]
+    artifacts = [
+        f"{_mark(change.kind)} {change.name} {' becomes '.join(v for v in (change.before, change.after) if v)}"
+        for change in difference.artifacts
+    ]
+    return [
+        *_section("Files", files),
+        *_section("Artifacts", artifacts),
+        *_section("Machine", [f"{_mark(c.kind)} {c.sort} {sanitize(c.subject)}" for c in difference.outward]),
+        *_section("Checks and gates", [f"{_mark(c.kind)} {c.sort} {c.subject}" for c in difference.proofs]),
+    ]
+
+
+def manifest_lines(manifest: wire.Manifest) -> list[str]:
+    """Given a manifest, return what the generation consists of."""
+    files = [(f"{f.mode:04o}", f"{f.owner}:{f.group}", str(f.size), f.path) for f in manifest.files]
+    return [
+        paint(f"Generation {manifest.identity}", bold=True) + f" of {manifest.node} ({manifest.role})",
+        *_section("Files", table(files)),
+        *_section("Artifacts", table([(artifact.name, artifact.version) for artifact in manifest.artifacts])),
+        *_section("Links", table([(link.path, f"-> current/{link.target}") for link in manifest.links])),
+        *_section(
+            "Directories", table([(f"{d.mode:04o}", f"{d.owner}:{d.group}", d.path) for d in manifest.directories])
+        ),
+        *_section("Users", [user.name for user in manifest.users]),
+        *_section("Units", [unit.name for unit in manifest.units]),
+        *_section("Checks", [check.name for check in manifest.checks]),
+        *_section("Gates", table([(gate.name, gate.kind, gate.unit) for gate in manifest.gates])),
+    ]
 
 
 def _section(title: str, lines: Sequence[str]) -> list[str]:
@@ -146,3 +172,38 @@ def outcome_lines(node: str, reply: wire.Reply, seconds: float) -> list[str]:
     green = sum(gate.passed for gate in reply.gates)
     gates = f", {green} of {count(len(reply.gates), 'gate')} green" if reply.gates else ""
     return [f"{node}: {word}, generation {generation}{gates} ({seconds:.1f} s)", *lines, *healed]
+
+
+def status_lines(inspection: Inspection, place: str, chosen_by: str) -> list[str]:
+    """Given one look at a node, return what is in force there. `place` is the root and `chosen_by` why it was taken."""
+    head = [
+        ("node", inspection.node),
+        ("root", f"{place} ({chosen_by})"),
+        ("generation", short(inspection.generation)),
+    ]
+    url = front_door(inspection.manifest)
+    if url:
+        head.append(("front door", url))
+    drift = count(len(inspection.drift), "difference") if inspection.drift else "none"
+    head.append(("drift", f"{drift}{', see: observability drift' if inspection.drift else ''}"))
+    units = table(
+        [(unit.active, unit.name, unit.sub, f"PID {unit.pid}" if unit.pid else "") for unit in inspection.units]
+    )
+    colours = [UNIT_COLOUR.get(unit.active, "yellow") for unit in inspection.units]
+    runs = [
+        (str(run.get("name", "")), str(run.get("outcome") or "unfinished"), short(run.get("target")))
+        for run in inspection.transactions[:RUNS_SHOWN]
+    ]
+    return [
+        *table(head),
+        *_section("Units", [_paint_first(line, colour) for line, colour in zip(units, colours, strict=True)]),
+        *_section("Last runs", table(runs)),
+    ]
+
+
+def log_line(event: wire.Event) -> str:
+    """Given a log event, return its line: time, unit and message."""
+    seconds = event.data.get("time")
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds)) if isinstance(seconds, int | float) else ""
+    words = (stamp, paint(sanitize(str(event.data.get("unit") or "")), "cyan"), sanitize(event.message))
+    return " ".join(word for word in words if word)

@@ -43,3 +43,13 @@ def inspect(channel: Channel, reporter: Reporter, *, facts: bool = False) -> Ins
         transactions=tuple(data.get("transactions", ())),
         facts=tuple(wire.decode(wire.Fact, fact) for fact in data.get("facts", ())),
     )
+
+
+def front_door(manifest: wire.Manifest | None) -> str | None:
+    """Given a manifest, return the URL of its front door, as its own gate knows it; None where there is none."""
+    gates = manifest.gates if manifest else ()
+    for gate in gates:
+        if gate.kind == "front-door":
+            port = gate.params["https_port"]
+            return f"https://{gate.params['host']}{'' if port == 443 else f':{port}'}/"
+    return None

@@ -23,6 +23,21 @@ MEMORY_WARN: Final = 1024 * MIB
 INODES_BLOCK: Final = 10_000
 
 
+UNITS: Final = ("prometheus", "alertmanager", "node-exporter", "blackbox-exporter", "nginx", "observability-recover")
+PATHS: Final = ("/etc/prometheus", "/etc/alertmanager", "/etc/blackbox-exporter", "/etc/nginx")
+PACKAGES: Final = (
+    "prometheus",
+    "prometheus-alertmanager",
+    "prometheus-node-exporter",
+    "prometheus-blackbox-exporter",
+    "nginx",
+)
+"""What a generation takes for itself on a server, so that nobody else may have it: asked about by name."""
+
+PROVIDERS: Final[Mapping[str, str]] = {"systemctl": "systemd", "systemd-analyze": "systemd", "journalctl": "systemd"}
+"""The programs that must be there, and the package that holds each."""
+
+
 class Severity(StrEnum):
     """What a finding means for the run."""
 
@@ -110,7 +125,7 @@ def _judged(fact: Fact | None, name: str, judge: Judge, needs: Needs) -> Iterabl
         reason = "it was not looked at" if fact is None else fact.reason
         return [
             Finding(
-                Severity.BLOCK,
+                Severity.WARN if name in ADVICE else Severity.BLOCK,
                 "unknown",
                 f"The {QUESTIONS[name]} could not be determined: {reason}.",
                 needs.node,
@@ -248,10 +263,21 @@ def _units(value: Mapping[str, str] | None, needs: Needs) -> Iterator[Finding]:
     for name, path in sorted((value or {}).items()):
         yield _block(
             "foreign-unit",
-            f"A unit {name} that this program did not make exists.",
+            f"A unit {name}.service that this program did not make exists.",
             f"{needs.node}, {path}",
-            f"systemctl disable --now {name}    and remove what installed {path}",
+            f"systemctl disable --now {name}.service    and remove what installed {path}",
         )
+
+
+def _commands(value: Mapping[str, str] | None, needs: Needs) -> Iterator[Finding]:
+    for name, path in sorted((value or {}).items()):
+        if not path:
+            yield _block(
+                "command-missing",
+                f"The program {name} is not installed.",
+                needs.node,
+                f"apt-get install {PROVIDERS[name]}",
+            )
 
 
 def _clock(value: Mapping[str, Any] | None, needs: Needs) -> Iterator[Finding]:
@@ -261,17 +287,6 @@ def _clock(value: Mapping[str, Any] | None, needs: Needs) -> Iterator[Finding]:
             "The clock is not synchronized; samples and alerts would carry wrong times.",
             needs.node,
             "apt-get install systemd-timesyncd    and check: timedatectl",
-        )
-
-
-def _lock(value: Mapping[str, Any] | None, needs: Needs) -> Iterator[Finding]:
-    if value is not None:
-        yield _block(
-            "lock-held",
-            f"Another run holds the lock: {value.get('verb') or 'unknown verb'} of {value.get('who') or 'unknown'}, "
-            f"process {value.get('pid')}.",
-            needs.node,
-            "wait until it has ended, then run this again",
         )
 
 
@@ -357,16 +372,19 @@ JUDGES: Final[Mapping[str, Judge]] = {
     "packages": _packages,
     "paths": _paths,
     "units": _units,
+    "commands": _commands,
     "clock": _clock,
-    "lock": _lock,
     "mirror": _mirror,
     "domain": _domain,
     "secrets": _secrets,
 }
 """One judge a fact. The last three facts are seen by the controller, the others by the agent."""
 
-SERVER_ONLY: Final = frozenset({"user", "manager", "packages", "paths", "units", "clock", "domain"})
+SERVER_ONLY: Final = frozenset({"user", "manager", "packages", "paths", "units", "commands", "clock", "domain"})
 """Facts that a private root does not depend on."""
+
+ADVICE: Final = frozenset({"clock", "domain"})
+"""Facts whose judges only ever warn; then not knowing is a warning as well."""
 
 QUESTIONS: Final[Mapping[str, str]] = {
     "os": "operating system",
@@ -381,8 +399,8 @@ QUESTIONS: Final[Mapping[str, str]] = {
     "packages": "list of installed packages",
     "paths": "owner of the configuration paths",
     "units": "list of foreign units",
+    "commands": "list of installed programs",
     "clock": "state of the clock",
-    "lock": "holder of the lock",
     "mirror": "source of artifacts",
     "domain": "address of the domain",
     "secrets": "state of the secrets",

@@ -1,11 +1,14 @@
 import importlib
 import json
+import subprocess
+import sys
 
 import click
 import pytest
 
 from obstack.cli.lazy import DocumentedCommand, LazyGroup
 from obstack.cli.main import COMMANDS, cli, run
+from obstack.cli.reference import commands
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -15,24 +18,10 @@ def test_the_overview_says_what_the_command_itself_says(name: str) -> None:
     assert command.get_short_help_str(limit=200) == COMMANDS[name].summary
 
 
-def leaves() -> list[tuple[str, click.Command]]:
-    found: list[tuple[str, click.Command]] = []
-
-    def walk(path: str, command: click.Command) -> None:
-        if isinstance(command, click.Group):
-            context = click.Context(command)
-            for name in command.list_commands(context):
-                child = command.get_command(context, name)
-                assert child is not None
-                walk(f"{path} {name}", child)
-        else:
-            found.append((path, command))
-
-    walk("observability", cli)
-    return found
+LEAVES = list(commands())
 
 
-@pytest.mark.parametrize(("path", "command"), leaves(), ids=[path for path, _ in leaves()])
+@pytest.mark.parametrize(("path", "command"), LEAVES, ids=[path for path, _ in LEAVES])
 def test_every_command_has_examples_of_itself(path: str, command: click.Command) -> None:
     assert isinstance(command, DocumentedCommand)
     assert command.examples
@@ -61,3 +50,24 @@ def test_version_as_json_is_one_document(capsys: pytest.CaptureFixture[str]) -> 
 
 def test_the_group_is_lazy() -> None:
     assert isinstance(cli, LazyGroup)
+
+
+def test_help_imports_neither_the_model_nor_the_display() -> None:
+    script = (
+        "import sys\n"
+        "from obstack.cli.main import run\n"
+        "assert run(['--help']) == 0\n"
+        "loaded = {name.split('.')[0] for name in sys.modules}\n"
+        "assert not loaded & {'pydantic', 'rich', 'httpx', 'cryptography', 'ruamel', 'asyncio'}, loaded\n"
+    )
+    subprocess.run(
+        [sys.executable, "-c", script], check=True, env={"PYTHONPATH": ":".join(sys.path)}, capture_output=True
+    )
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_completion_script_answers_to_what_the_program_reads(
+    shell: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["completion", shell, "--name", "obs"]) == 0
+    assert f"_OBSERVABILITY_COMPLETE={shell}_complete" in capsys.readouterr().out

@@ -6,6 +6,7 @@ import pytest
 from obstack.agent.wire import Fact
 from obstack.errors import Problem
 from obstack.plan.preflight import (
+    ADVICE,
     GIB,
     JUDGES,
     MIB,
@@ -35,6 +36,7 @@ GOOD: dict[str, Any] = {
     "packages": {},
     "paths": {"/etc/prometheus": "absent", "/etc/nginx": "ours"},
     "units": {},
+    "commands": {"systemctl": "/usr/bin/systemctl"},
     "clock": {"now": 1800000000, "synchronized": True},
     "mirror": {"url": "mirror.example.org", "reachable": True},
     "domain": ["192.0.2.10"],
@@ -44,8 +46,7 @@ GOOD: dict[str, Any] = {
 
 def facts(**changes: Any) -> list[Fact]:
     values = GOOD | changes
-    found = [Fact(name, "absent" if value is None else "known", value) for name, value in values.items()]
-    return found if "lock" in values else [*found, Fact("lock", "absent")]
+    return [Fact(name, "absent" if value is None else "known", value) for name, value in values.items()]
 
 
 def judge(needs: Needs = NEEDS, **changes: Any) -> tuple[Finding, ...]:
@@ -57,7 +58,7 @@ def test_a_good_machine_has_no_findings() -> None:
 
 
 def test_every_fact_has_a_judge_and_a_question() -> None:
-    assert set(JUDGES) == set(QUESTIONS) == set(GOOD) | {"lock"}
+    assert set(JUDGES) == set(QUESTIONS) == set(GOOD)
     assert set(JUDGES) >= SERVER_ONLY
 
 
@@ -83,10 +84,10 @@ def test_every_fact_has_a_judge_and_a_question() -> None:
         ("packages", {"nginx": "1.26.3-3"}, "foreign-package", "block"),
         ("paths", {"/etc/prometheus": "directory"}, "foreign-path", "block"),
         ("paths", {"/etc/prometheus": "link"}, "foreign-path", "block"),
-        ("units", {"prometheus.service": "/usr/lib/systemd/system/prometheus.service"}, "foreign-unit", "block"),
+        ("units", {"prometheus": "/usr/lib/systemd/system/prometheus.service"}, "foreign-unit", "block"),
         ("clock", {"now": 0, "synchronized": False}, "clock", "warn"),
         ("clock", None, "clock", "warn"),
-        ("lock", {"who": "root", "verb": "apply", "pid": 42, "since": 0}, "lock-held", "block"),
+        ("commands", {"systemctl": ""}, "command-missing", "block"),
         ("mirror", None, "mirror", "block"),
         ("mirror", {"url": "mirror.example.org", "reachable": False, "reason": "timed out"}, "mirror", "block"),
         ("domain", None, "domain", "warn"),
@@ -118,7 +119,7 @@ def test_what_could_not_be_looked_at_blocks(name: str) -> None:
     for unseen in (known, [*known, Fact(name, "unknown", reason="permission denied")]):
         (finding,) = decide_findings(unseen, NEEDS)
         assert finding.code == "unknown"
-        assert blocked([finding])
+        assert blocked([finding]) is (name not in ADVICE)
 
 
 class TestPorts:
@@ -153,7 +154,7 @@ def test_a_private_root_needs_neither_root_nor_systemd() -> None:
         "manager": "bash",
         "packages": {"nginx": "1"},
         "paths": {"/etc/nginx": "directory"},
-        "units": {"nginx.service": "/x"},
+        "units": {"nginx": "/x"},
         "clock": None,
         "domain": None,
     }

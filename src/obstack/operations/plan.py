@@ -1,0 +1,40 @@
+"""What an apply would change, without changing anything."""
+
+from __future__ import annotations
+
+from obstack.operations.asking import read
+from obstack.operations.desired import Desired
+from obstack.operations.inspection import Inspection, inspect
+from obstack.plan.explain import Plan, decide_plan
+from obstack.ports import Channel, Reporter
+
+
+def make_plan(channel: Channel, desired: Desired, reporter: Reporter) -> Plan:
+    """Look at the node and return what an apply of the desired generation would do. Nothing is changed."""
+    inspection = inspect(channel, reporter)
+    return decide_plan(
+        inspection.manifest,
+        desired.manifest,
+        drift=inspection.drift,
+        running=inspection.running,
+        contents_before=_changed_contents(channel, inspection, desired, reporter),
+        contents_after=desired.contents.blobs,
+    )
+
+
+def _changed_contents(
+    channel: Channel, inspection: Inspection, desired: Desired, reporter: Reporter
+) -> dict[str, bytes]:
+    """Fetch the present content of the files that will differ, except what is secret; nothing when none will."""
+    if inspection.manifest is None:
+        return {}
+    wanted = {entry.path: entry for entry in desired.manifest.files}
+    paths = [
+        entry.path
+        for entry in inspection.manifest.files
+        if not entry.secret and entry.path in wanted and wanted[entry.path].digest != entry.digest
+    ]
+    if not paths:
+        return {}
+    reply = read(channel, "contents", reporter, {"paths": paths})
+    return {digest: str(text).encode() for digest, text in reply.data["contents"].items()}
