@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from obstack.model.site import Site
+
 DOMAIN: Final = "localhost"
 PORT_BASE: Final = 19000
 LOWEST_PORT_BASE: Final = 1024
@@ -45,3 +47,9 @@ def embedded_settings(port_base: int) -> dict[str, dict[str, Any] | Any]:
     for section, ports in embedded_ports(port_base).items():
         settings[section] = {**settings.get(section, {}), **ports}
     return settings
+
+
+def listening_ports(site: Site) -> dict[int, str]:
+    """Given a site of an embedded stack, return the ports that it listens on, each with its setting's full name."""
+    settings = site.model_dump(mode="json")
+    return {settings[section][setting]: f"{section}.{setting}" for section, setting in PORTS}

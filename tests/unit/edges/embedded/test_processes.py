@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from obstack.edges.processes import (
+from obstack.edges.embedded.processes import (
     Process,
     alive,
     command_line,

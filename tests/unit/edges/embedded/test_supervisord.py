@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from obstack.edges.processes import alive
-from obstack.edges.supervisord import Supervisord
+from obstack.edges.embedded.processes import alive
+from obstack.edges.embedded.supervisord import Supervisord
 from obstack.errors import ChangeFailed
 from obstack.model.layout import Layout, Manager
 

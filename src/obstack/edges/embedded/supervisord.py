@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
-from obstack.edges.processes import Process, alive, command_line, descendants, end_processes, processes_of
+from obstack.edges.embedded.processes import Process, alive, command_line, descendants, end_processes, processes_of
 from obstack.errors import ChangeFailed
 from obstack.model.layout import Layout
 

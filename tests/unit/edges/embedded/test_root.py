@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from obstack.edges.private_root import MARKER, PrivateRoot
+from obstack.edges.embedded.root import MARKER, PrivateRoot
 from obstack.errors import LockHeld, UsageError
 
 

@@ -75,13 +75,17 @@ class PrivateRoot:
                 os.close(descriptor)
             self.prepare()
 
+    def demand_ours(self) -> None:
+        """Raise UsageError when the folder was not made by us."""
+        if not self.exists:
+            raise self._refusal("The folder was not made by `observability up`.", "root-foreign")
+
     def purge(self) -> None:
         """Remove the folder with everything in it, the marker last, so that an interrupted purge can be repeated.
 
         Raises UsageError when the folder is not ours, ChangeFailed when something cannot be removed.
         """
-        if not self.exists:
-            raise self._refusal("The folder is not ours, so it is not removed.", "root-foreign")
+        self.demand_ours()
         try:
             for entry in self.path.iterdir():
                 if entry.name == MARKER:
