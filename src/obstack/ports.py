@@ -130,3 +130,22 @@ class ArchiveMirror(Protocol):
 
         Raises Unreachable when the mirror cannot be reached, ChangeFailed when it holds something else.
         """
+
+
+class ConfigurationFolder(Protocol):
+    """The folder of a configuration that is being begun."""
+
+    def place(self) -> str:
+        """Return the path of the base file, for messages."""
+
+    def exists(self) -> bool:
+        """Return whether there is a base file."""
+
+    def examine_text(self, text: str) -> tuple[Problem, ...]:
+        """Given the text of a base file that is not written yet, return its problems."""
+
+    def keep_copy(self) -> str:
+        """Copy the base file to a free name beside it and return that name."""
+
+    def write(self, text: str, schema: str) -> tuple[str, ...]:
+        """Given the base file's text and the JSON Schema, write them, and keep secrets out of git; return the paths."""

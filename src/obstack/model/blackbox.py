@@ -23,9 +23,11 @@ class Probe(Section):
     """One probed target."""
 
     name: Name = Field(description="Name, label `probe` of its series.", examples=["website"])
-    kind: ProbeKind = Field(default=ProbeKind.HTTP, description="How it is probed.", examples=["http"])
+    kind: ProbeKind = Field(
+        default=ProbeKind.HTTP, description="How it is probed: http, tcp, icmp or dns.", examples=["http"]
+    )
     target: ProbeTarget = Field(
-        description="URL, host:port or host, as the kind needs.",
+        description="A URL for http, host:port for tcp, a host for icmp and dns.",
         examples=["https://www.example.org/"],
     )
 
@@ -33,9 +35,9 @@ class Probe(Section):
 class Blackbox(Section):
     """The prober."""
 
-    port: LoopbackPort = Field(default=9115, description="Loopback port.", examples=[9115])
+    port: LoopbackPort = Field(default=9115, description="Loopback port of its metrics.", examples=[9115])
     probes: tuple[Probe, ...] = Field(
         default=(),
-        description="What is probed.",
+        description="What is probed, on every scrape.",
         examples=[[{"name": "website", "target": "https://www.example.org/"}]],
     )

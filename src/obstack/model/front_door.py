@@ -12,7 +12,7 @@ class User(Section):
     """Somebody who may pass the front door."""
 
     name: Name = Field(description="Login.", examples=["admin"])
-    password: SecretReference = Field(description="Where the password is.", examples=["secret:admin-password"])
+    password: SecretReference = Field(description="Where the password is kept.", examples=["secret:admin-password"])
 
 
 class FrontDoor(Section):

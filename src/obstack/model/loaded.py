@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from obstack.errors import Problem
 from obstack.model.rules import Finding, Path
 from obstack.model.site import Site
-from obstack.model.words import spell
+from obstack.model.words import mask, spell
 
-SECRET_WORDS: Final = r"passw(?:or)?d|passphrase|secret|token|credentials?|api_?key|private_?key"
-_SECRET_LINE: Final = re.compile(
-    rf"((?:{SECRET_WORDS})[\w-]*(?:[\"']\s*:\s*|\s*:\s+))(?!\s|[\"']?secret:[a-z])\S.*", re.IGNORECASE
-)
-_URL_LOGIN: Final = re.compile(r"(?<=://)[^/@\s]+@")
 _LONGEST_EXCERPT: Final = 160
 
 
@@ -72,6 +66,11 @@ class Sources:
             return ""
         return mask(lines[place.line - 1])[:_LONGEST_EXCERPT].replace("\t", " ").rstrip()
 
+    def in_order(self, problems: Iterable[Problem]) -> tuple[Problem, ...]:
+        """Given problems, return them by file, line and column."""
+        order = {file: index for index, file in enumerate(self.files)}
+        return tuple(sorted(problems, key=lambda item: (order.get(item.file, 0), item.line, item.column, item.path)))
+
     def _place(self, path: Path, *, at_key: bool) -> Origin:
         mark = self.marks.get(path)
         if mark is not None:
@@ -100,8 +99,3 @@ class LoadedConfiguration:
     def origins(self) -> Mapping[Path, Origin]:
         """Return the place of every value that was written."""
         return {path: mark.value for path, mark in self.sources.marks.items()}
-
-
-def mask(text: str) -> str:
-    """Given one line of configuration, return it without passwords: those after a telling key, and those in URLs."""
-    return _URL_LOGIN.sub("***@", _SECRET_LINE.sub(r"\1***", text))

@@ -22,23 +22,29 @@ class Server(Section):
         default="mon-1", description="Name of the server, label `host` of its series.", examples=["mon-1"]
     )
     labels: dict[LabelName, LabelValue] = Field(
-        default_factory=dict, description="Further labels of the server.", examples=[{"rack": "a1"}]
+        default_factory=dict, description="Further labels of the server's series.", examples=[{"rack": "a1"}]
     )
 
 
 class NodeExporter(Section):
     """The exporter of the machine's own metrics."""
 
-    port: LoopbackPort = Field(default=9100, description="Loopback port.", examples=[9100])
+    port: LoopbackPort = Field(default=9100, description="Loopback port of its metrics.", examples=[9100])
 
 
 class Logs(Section):
     """How logs are kept and queried."""
 
-    engine: Literal["journal"] = Field(default="journal", description="Log engine.", examples=["journal"])
+    engine: Literal["journal"] = Field(
+        default="journal", description="Log engine; the systemd journal needs nothing else.", examples=["journal"]
+    )
     retention_time: Duration = Field(default="30d", description="How long log lines are kept.", examples=["30d"])
     retention_size: ByteSize = Field(default="2GB", description="How much the logs may occupy.", examples=["2GB"])
-    port: LoopbackPort = Field(default=19532, description="Loopback port that takes log entries.", examples=[19532])
+    port: LoopbackPort = Field(
+        default=19532,
+        description="Loopback port that takes log entries (used by `observability up`).",
+        examples=[19532],
+    )
 
 
 class Gates(Section):
@@ -50,26 +56,50 @@ class Gates(Section):
 class Site(Section):
     """The whole configuration."""
 
-    version: Literal[1] = Field(default=1, description="Version of this configuration format.", examples=[1])
-    name: Name = Field(default="observability", description="Name of the site.", examples=["observability"])
+    version: Literal[1] = Field(default=1, description="Version of this format.", examples=[1])
+    name: Name = Field(
+        default="observability",
+        description="Name of the site, shown on pages and in the certificate authority's name.",
+        examples=["observability"],
+    )
     environment: Name = Field(
         default="production", description="Label `environment` of all series.", examples=["production"]
     )
     domain: HostName = Field(
         description="Name under which people reach the front door.", examples=["observability.example.org"]
     )
-    server: Server = Field(default=Server(), description="The server.", examples=[{"name": "mon-1"}])
-    prometheus: Prometheus = Field(default=Prometheus(), description="Metrics.", examples=[{"retention_time": "30d"}])
-    alertmanager: Alertmanager = Field(default=Alertmanager(), description="Alerts.", examples=[{"group_wait": "30s"}])
+    server: Server = Field(
+        default=Server(), description="The machine that runs the stack.", examples=[{"name": "mon-1"}]
+    )
+    prometheus: Prometheus = Field(
+        default=Prometheus(),
+        description="The metrics engine, Prometheus: how often it looks and how long it keeps.",
+        examples=[{"retention_time": "30d"}],
+    )
+    alertmanager: Alertmanager = Field(
+        default=Alertmanager(),
+        description="The alert router, Alertmanager: who is told of what.",
+        examples=[{"group_wait": "30s"}],
+    )
     node_exporter: NodeExporter = Field(
-        default=NodeExporter(), description="Machine metrics.", examples=[{"port": 9100}]
+        default=NodeExporter(), description="The exporter of the machine's own metrics.", examples=[{"port": 9100}]
     )
-    blackbox: Blackbox = Field(default=Blackbox(), description="Probes.", examples=[{"port": 9115}])
+    blackbox: Blackbox = Field(
+        default=Blackbox(), description="Probes from outside: web pages, ports, hosts.", examples=[{"port": 9115}]
+    )
     front_door: FrontDoor = Field(
-        default=FrontDoor(), description="TLS and authentication.", examples=[{"https_port": 443}]
+        default=FrontDoor(),
+        description="The one listener that others reach: nginx with TLS and authentication.",
+        examples=[{"https_port": 443}],
     )
-    logs: Logs = Field(default=Logs(), description="Logs.", examples=[{"engine": "journal"}])
-    gates: Gates = Field(default=Gates(), description="Gates.", examples=[{"deadline": "60s"}])
+    logs: Logs = Field(
+        default=Logs(), description="How log lines are kept and queried.", examples=[{"engine": "journal"}]
+    )
+    gates: Gates = Field(
+        default=Gates(),
+        description="How long a change may take to prove itself; a red gate rolls it back.",
+        examples=[{"deadline": "60s"}],
+    )
     artifacts: Artifacts = Field(
-        default=Artifacts(), description="Where binaries come from.", examples=[{"mirror": "/srv/mirror"}]
+        default=Artifacts(), description="Where the programs come from.", examples=[{"mirror": "/srv/mirror"}]
     )

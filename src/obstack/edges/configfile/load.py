@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any, Final
@@ -13,7 +12,6 @@ from pydantic import ValidationError
 
 from obstack.edges.configfile.merge import merge, unfold
 from obstack.edges.configfile.nodes import LARGEST_FILE_BYTES, Document, Mapping, Scalar, parse
-from obstack.edges.configfile.suspicions import suspicions
 from obstack.edges.configfile.translate import translate_all
 from obstack.errors import ConfigurationError, Problem
 from obstack.model.describe import fill_empty_sections, key_at
@@ -21,6 +19,7 @@ from obstack.model.loaded import LoadedConfiguration, Origin, Sources
 from obstack.model.rules import Finding, cross_rules
 from obstack.model.scalars import NAME_PATTERN
 from obstack.model.site import Site
+from obstack.model.suspicions import suspicions
 from obstack.model.words import nearest
 from obstack.ports import Examination
 
@@ -63,12 +62,7 @@ class FileConfigurations:
 
     def examine_file(self, file: FilePath) -> Examination:
         """Given a file that stands alone, return what could be read and every problem found."""
-        document = _read(file, "Name a file that exists.")
-        sources = Sources((document.file,), {document.file: document.lines}, {})
-        if document.tree is None:
-            return Examination(None, sources, document.problems)
-        values, marks = unfold(document.tree)
-        return _judge(values, Sources(sources.files, sources.lines, marks))
+        return _alone(_read(file, "Name an environment, or a file that exists."))
 
     def _overlay(self, environment: str) -> Document:
         folder = self.folder / ENVIRONMENTS
@@ -90,6 +84,19 @@ class FileConfigurations:
             )
             return Document(str(folder), None, (), (problem,))
         return _read(folder / f"{environment}.yaml", f"{hint}{listed}")
+
+
+def examine_bytes(file: str, content: bytes) -> Examination:
+    """Given the name and content of a file that stands alone, return what could be read and every problem found."""
+    return _alone(parse(file, content))
+
+
+def _alone(document: Document) -> Examination:
+    files, lines = (document.file,), {document.file: document.lines}
+    if document.tree is None:
+        return Examination(None, Sources(files, lines, {}), document.problems)
+    values, marks = unfold(document.tree)
+    return _judge(values, Sources(files, lines, marks))
 
 
 def _init_remedy(folder: FilePath) -> str:
@@ -140,16 +147,10 @@ def _judge(values: dict[str, Any], sources: Sources) -> Examination:
         if (problem.file, problem.line, problem.column) not in told:
             problems.append(problem)
     loaded = None if site is None else LoadedConfiguration(site, values, sources)
-    return Examination(loaded, sources, in_order(problems, sources.files))
+    return Examination(loaded, sources, sources.in_order(problems))
 
 
 def _names_a_key(finding: Finding) -> bool:
     """Whether the finding is about the key of a free mapping (a label, a component), not about its value."""
     key = key_at(Site, finding.path)
     return key is not None and key.kind == "mapping" and finding.path[-1] != key.name
-
-
-def in_order(problems: Iterable[Problem], files: tuple[str, ...]) -> tuple[Problem, ...]:
-    """Given problems and the files in order, return them by place."""
-    order = {file: index for index, file in enumerate(files)}
-    return tuple(sorted(problems, key=lambda item: (order.get(item.file, 0), item.line, item.column, item.path)))

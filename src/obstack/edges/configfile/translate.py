@@ -10,14 +10,13 @@ from typing import Any, Final, NamedTuple
 from pydantic_core import ErrorDetails
 
 from obstack.model.describe import Key, describe, join, key_at, places_of
-from obstack.model.loaded import SECRET_WORDS, mask
+from obstack.model.example import inline
 from obstack.model.rules import Finding, Path
 from obstack.model.scalars import MEANINGS
 from obstack.model.site import Site
-from obstack.model.words import nearest, spell
+from obstack.model.words import SECRET_WORDS, nearest, show, spell
 
 _SECRET_KEY: Final = re.compile(SECRET_WORDS, re.IGNORECASE)
-_LONGEST_SHOWN: Final = 60
 
 
 class Translation(NamedTuple):
@@ -60,23 +59,6 @@ def translate(error: ErrorDetails) -> Translation:
     if not secret:
         message += f", but is {show(error['input'])}"
     return Translation(Finding(path, message, remedy or _example(path, key)), secret)
-
-
-def show(value: Any) -> str:
-    """Given a value, return it as a message shows it: short, on one line, without passwords in URLs."""
-    if value is None:
-        return "empty"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float):
-        return f"the number {value}"
-    if isinstance(value, dict):
-        return "a mapping"
-    if isinstance(value, list | tuple):
-        return "a list" if value else "an empty list"
-    text = mask(str(value))
-    text = text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
-    return f"“{text}”" if text else "empty text"
 
 
 def _missing(path: Path, key: Key | None) -> Finding:
@@ -164,9 +146,5 @@ def _line(path: Path, key: Key | None) -> str:
     if path[-1] != key.name:  # an item of a list or mapping: show one item
         name = f"{path[-1]}: " if isinstance(path[-1], str) else "- "
         item = next(iter(example.values() if isinstance(example, dict) else example), None)
-        return f"{name}{_inline(item)}"
-    return f"{key.name}: {_inline(example)}"
-
-
-def _inline(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        return f"{name}{inline(item)}"
+    return f"{key.name}: {inline(example)}"

@@ -6,9 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from obstack.edges.configfile.translate import show
 from obstack.model.rules import Finding, Path
-from obstack.model.words import spell
+from obstack.model.words import show, spell
 
 PLACEHOLDER: Final = re.compile(
     r"(?i:(?<![a-z])(?:change|fix|replace|fill)[ _-]?(?:me|this|in)(?![a-z])|place[ _-]?holder|(?<![a-z])your[_-][a-z])"
@@ -19,10 +18,15 @@ _EXAMPLE_HOST: Final = re.compile(
 )
 
 
+def looks_like_placeholder(text: str) -> bool:
+    """Given a value, return whether somebody forgot to replace it."""
+    return PLACEHOLDER.search(text) is not None
+
+
 def suspicions(values: Mapping[str, Any], *, production: bool) -> Iterator[Finding]:
     """Given the merged values, yield a finding for each that is a placeholder, or in production an example's name."""
     for path, text in _texts(values, ()):
-        if PLACEHOLDER.search(text):
+        if looks_like_placeholder(text):
             yield Finding(path, f"still holds the placeholder {show(text)}", f"Write the real value of {spell(path)}.")
         elif production and (found := _EXAMPLE_HOST.search(text)):
             yield Finding(

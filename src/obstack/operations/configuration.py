@@ -1,0 +1,198 @@
+"""The verbs of configuration: judge it, show it with its origins, compare two, begin a new one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from obstack.errors import ConfigurationError, UsageError
+from obstack.model.example import example
+from obstack.model.loaded import LoadedConfiguration
+from obstack.model.passwords import weakness
+from obstack.model.rules import Finding, Path, secret_references
+from obstack.model.site import Site
+from obstack.model.suspicions import looks_like_placeholder
+from obstack.model.words import mask, spell
+from obstack.ports import ConfigurationFolder, Configurations, Examination, Secrets
+
+DEFAULT_ORIGIN = "default"
+
+
+def examine_configuration(configurations: Configurations, secrets: Secrets, environment: str | None) -> Examination:
+    """Given where configuration and secrets are, return what was read and every problem, of the secrets too."""
+    examination = configurations.examine(environment)
+    loaded = examination.loaded
+    if loaded is None:
+        return examination
+    found = [loaded.sources.problem(finding) for finding in _secret_findings(loaded.site, secrets)]
+    problems = examination.sources.in_order((*examination.problems, *found))
+    return Examination(loaded, examination.sources, problems)
+
+
+def load_configuration(
+    configurations: Configurations, secrets: Secrets, environment: str | None
+) -> LoadedConfiguration:
+    """Given where configuration and secrets are, return the configuration to work with.
+
+    Raises ConfigurationError with all problems at once.
+    """
+    examination = examine_configuration(configurations, secrets, environment)
+    if examination.loaded is None or examination.problems:
+        again = f" --environment {environment}" if environment else ""
+        raise ConfigurationError(
+            examination.problems, do=f"observability config validate{again}    after correcting them"
+        )
+    return examination.loaded
+
+
+def _secret_findings(site: Site, secrets: Secrets) -> Iterator[Finding]:
+    for path, name in secret_references(site):
+        place = secrets.place(name)
+        try:
+            secret = secrets.get(name)
+        except UsageError as error:
+            yield Finding(path, f"refers to a secret that cannot be used: {error.what}", error.do)
+            continue
+        if secret is None:
+            folder = place.rpartition("/")[0]
+            remedy = f"install -d -m 700 {folder} && (umask 077; cat > {place})    then type it, Enter, Control-D"
+            yield Finding(path, f"refers to the secret {name}, which does not exist", remedy)
+            continue
+        weak = _weakness(site, path, secret.reveal())
+        if weak is not None:
+            yield Finding(path, f"the secret {name} {weak}", f"Put a stronger one into {place}.")
+
+
+def _weakness(site: Site, path: Path, secret: str) -> str | None:
+    """A password of our own users must be strong; one that a relay gave us is only looked at for placeholders."""
+    if looks_like_placeholder(secret):
+        return "is still a placeholder"
+    if path[:2] == ("front_door", "users"):
+        return weakness(secret, site.front_door.users[int(path[2])].name)
+    return None
+
+
+# ------------------------------------------------------------------------------------------------ show and compare
+
+
+@dataclass(frozen=True)
+class Row:
+    """One value in force: its path, the value as JSON, and the place it came from, or `default`."""
+
+    path: str
+    value: Any
+    origin: str
+
+
+def rows(loaded: LoadedConfiguration) -> list[Row]:
+    """Given a configuration, return every value in force with its origin; passwords in URLs are masked."""
+    origins = loaded.origins
+    found = []
+    for path, value in _leaves(loaded.site.model_dump(mode="json", exclude_none=True), ()):
+        origin = origins.get(path)
+        found.append(Row(spell(path), masked(value), origin.place if origin is not None else DEFAULT_ORIGIN))
+    return found
+
+
+@dataclass(frozen=True)
+class Change:
+    """One value that differs. `before` or `after` is None when the key is absent there."""
+
+    path: str
+    before: Any
+    after: Any
+
+
+def compare(before: Site, after: Site) -> list[Change]:
+    """Given two sites, return what differs in meaning: order of keys, comments and files do not count.
+
+    Items of a list are known by their `name` or `job`, so an item that only moved is no change of its values.
+    """
+    old, new = (_named(site.model_dump(mode="json", exclude_none=True)) for site in (before, after))
+    paths = [*old, *(path for path in new if path not in old)]
+    return [
+        Change(path, masked(old.get(path)), masked(new.get(path))) for path in paths if old.get(path) != new.get(path)
+    ]
+
+
+def masked(value: Any) -> Any:
+    """Given a value of a configuration, return it without passwords in URLs."""
+    if isinstance(value, str):
+        return mask(value)
+    if isinstance(value, list):
+        return [masked(item) for item in value]
+    if isinstance(value, dict):
+        return {key: masked(item) for key, item in value.items()}
+    return value
+
+
+def _leaves(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:
+    """Yield values with their way; an empty mapping and a list of plain values count as one value."""
+    if isinstance(value, dict) and (value or not path):
+        for key, item in value.items():
+            yield from _leaves(item, (*path, key))
+    elif isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+        for index, item in enumerate(value):
+            yield from _leaves(item, (*path, index))
+    else:
+        yield path, value
+
+
+def _named(values: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+
+    def walk(value: Any, prefix: str) -> None:
+        if isinstance(value, dict) and value:
+            for key, item in value.items():
+                walk(item, f"{prefix}.{key}" if prefix else key)
+        elif isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+            for index, item in enumerate(value):
+                walk(item, f"{prefix}[{item.get('name') or item.get('job') or index}]")
+        elif value not in ({}, []):
+            found[prefix] = value
+
+    walk(values, "")
+    return found
+
+
+# ------------------------------------------------------------------------------------------------------- beginning
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """What `config init` made: files written, the copy kept of a replaced one, and the login of the administrator."""
+
+    written: tuple[str, ...]
+    kept: str | None
+    login: str
+    password_file: str
+
+
+def begin_configuration(
+    folder: ConfigurationFolder, secrets: Secrets, *, domain: str, server: str, schema: str, force: bool
+) -> Beginning:
+    """Given where to write and the two names that no default can know, write a commented configuration that is valid.
+
+    The administrator's password is drawn when there is none. Raises UsageError when there is a configuration already
+    and `force` is not given, ConfigurationError when a name is refused; then nothing was written.
+    """
+    text = example({("version",): 1, ("environment",): "production", ("domain",): domain, ("server", "name"): server})
+    problems = folder.examine_text(text)
+    if problems:
+        raise ConfigurationError(problems, do="observability config init --domain NAME    with a name that is yours")
+    if folder.exists() and not force:
+        raise UsageError(
+            code="configuration-exists",
+            what=f"There is a configuration already: {folder.place()}.",
+            where=folder.place(),
+            state="nothing was touched",
+            do="observability config init --force    to begin anew; the old file is kept beside the new one",
+        )
+    kept = folder.keep_copy() if folder.exists() else None
+    site = Site(domain=domain)
+    login = site.front_door.users[0]
+    secret = login.password.removeprefix("secret:")
+    secrets.create(secret)
+    written = folder.write(text, schema)
+    return Beginning(written, kept, login.name, secrets.place(secret))
