@@ -32,16 +32,16 @@ def _may_be_empty(value: dict[str, Any]) -> dict[str, Any]:
     return {"anyOf": [{"$ref": value["$ref"]}, {"type": "null"}], **rest}
 
 
-def page() -> str:
-    """Return the reference as Markdown."""
-    return "\n".join(_lines()).rstrip() + "\n"
+def configuration_page(generated: str) -> str:
+    """Given the line that says the page is generated, return the reference as Markdown."""
+    return "\n".join(_lines(generated)).rstrip() + "\n"
 
 
-def _lines() -> Iterator[str]:
+def _lines(generated: str) -> Iterator[str]:
     yield from (
-        "# Configuration reference",
+        "# Configuration",
         "",
-        "Made from the model by `python -m obstack.cli.configuration_reference`; do not edit.",
+        generated,
         "",
         "The base is `config/global.yaml`. With `--environment NAME`, `config/environments/NAME.yaml` is laid over it:",
         "mappings merge key by key, everything else (lists too) replaces what was there, and a key without a value",

@@ -189,10 +189,9 @@ def begin_configuration(
             state="nothing was touched",
             do="observability config init --force    to begin anew; the old file is kept beside the new one",
         )
-    kept = folder.keep_copy() if folder.exists() else None
-    site = Site(domain=domain)
-    login = site.front_door.users[0]
+    login = Site(domain=domain).front_door.users[0]
     secret = login.password.removeprefix("secret:")
     secrets.create(secret)
+    kept = folder.keep_copy() if folder.exists() else None
     written = folder.write(text, schema)
     return Beginning(written, kept, login.name, secrets.place(secret))

@@ -1,0 +1,230 @@
+"""`observability config init|validate|show|schema|diff`."""
+
+from __future__ import annotations
+
+import json
+import platform
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+
+from obstack.cli.lazy import documented
+from obstack.cli.options import Target, json_option, target_options
+from obstack.cli.output import excerpt_lines, paint, print_json, print_line, sanitize, table
+from obstack.errors import ConfigurationError, Problem
+
+
+@click.group()
+def command() -> None:
+    """Begin, check, show and compare the configuration."""
+
+
+def _stores(target: Target) -> tuple[Any, Any]:
+    from obstack.edges.configfile import SECRETS_FOLDER, FileConfigurations
+    from obstack.edges.secrets import FileSecrets
+
+    return FileConfigurations(target.configuration), FileSecrets(target.configuration / SECRETS_FOLDER)
+
+
+@documented(
+    "observability config init --domain mon-1.internal",
+    "observability config init --force",
+    group=command,
+    name="init",
+)
+@click.option("--domain", metavar="NAME", help="Name under which people will reach it. [default: this machine's name]")
+@click.option("--force", is_flag=True, help="Begin anew; the old file is kept beside the new one.")
+@target_options(server=True)
+@json_option
+def init_command(*, domain: str | None, force: bool, target: Target, as_json: bool) -> None:
+    """Write a commented configuration, its schema and the administrator's password. Nothing is asked."""
+    from obstack.edges.configfile import BeginningFolder
+    from obstack.model.reference import json_schema
+    from obstack.operations.configuration import begin_configuration
+
+    _, secrets = _stores(target)
+    made = begin_configuration(
+        BeginningFolder(target.configuration),
+        secrets,
+        domain=domain if domain is not None else machine_name(),
+        server=_server_name(),
+        schema=json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n",
+        force=force,
+    )
+    if as_json:
+        print_json(
+            {"written": made.written, "kept": made.kept, "login": made.login, "password_file": made.password_file}
+        )
+        return
+    for path in made.written:
+        print_line(f"wrote {path}")
+    if made.kept:
+        print_line(f"kept  {made.kept}")
+    print_line(f"login {made.login}, password in {made.password_file}")
+    print_line()
+    print_line("What next:")
+    print_line(f"  1. read and edit   {made.written[-1]}")
+    print_line(f"  2. check it        observability config validate{_again(target)}")
+    print_line("  3. set up          ./scripts/setup-observability.sh")
+
+
+@documented(
+    "observability config validate",
+    "observability config validate --environment staging --json",
+    group=command,
+    name="validate",
+)
+@target_options(server=True)
+@json_option
+def validate_command(*, target: Target, as_json: bool) -> None:
+    """Check the configuration and its secrets. All problems are shown at once, each with its place and remedy."""
+    from obstack.operations.configuration import examine_configuration
+
+    examination = examine_configuration(*_stores(target), target.environment)
+    files = examination.sources.files
+    if as_json:
+        document = {"valid": not examination.problems, "files": files}
+        print_json(document | {"problems": [vars(problem) for problem in examination.problems]})
+    elif not examination.problems:
+        print_line(f"{' + '.join(files)}: valid")
+    else:
+        for problem in examination.problems:
+            for line in problem_lines(problem):
+                print_line(line)
+        count = len(examination.problems)
+        print_line(f"{count} problem{'' if count == 1 else 's'}; nothing was touched")
+    if examination.problems:
+        click.get_current_context().exit(ConfigurationError.exit_code)
+
+
+@documented(
+    "observability config show",
+    "observability config show --origin --environment staging",
+    group=command,
+    name="show",
+)
+@click.option("--origin", is_flag=True, help="Show which file and line each value came from.")
+@target_options(server=True)
+@json_option
+def show_command(*, origin: bool, target: Target, as_json: bool) -> None:
+    """Show the configuration in force: files merged, defaults filled in, secrets as references."""
+    from obstack.operations.configuration import load_configuration, masked, rows
+
+    loaded = load_configuration(*_stores(target), target.environment)
+    if origin:
+        found = rows(loaded)
+        if as_json:
+            print_json({"files": loaded.files, "values": [vars(row) for row in found]})
+            return
+        for line in table(
+            [(row.path, _inline(row.value), row.origin) for row in found], header=("key", "value", "from")
+        ):
+            print_line(line)
+        return
+    document = masked(loaded.site.model_dump(mode="json", exclude_none=True))
+    if as_json:
+        print_json(document)
+    else:
+        click.echo(_yaml(document), nl=False)
+
+
+@documented(
+    "observability config schema > config/configuration.schema.json",
+    group=command,
+    name="schema",
+)
+def schema_command() -> None:
+    """Print the JSON Schema of the configuration, for editors."""
+    from obstack.model.reference import json_schema
+
+    print_json(json_schema())
+
+
+@documented(
+    "observability config diff staging",
+    "observability config diff old/global.yaml --json",
+    group=command,
+    name="diff",
+)
+@click.argument("other", metavar="ENVIRONMENT|FILE")
+@target_options(server=True)
+@json_option
+def diff_command(*, other: str, target: Target, as_json: bool) -> None:
+    """Compare with another environment, or with a file, by meaning: order, comments and defaults do not matter."""
+    from obstack.operations.configuration import compare, load_configuration
+
+    configurations, secrets = _stores(target)
+    ours = load_configuration(configurations, secrets, target.environment)
+    if "/" in other or Path(other).suffix in (".yaml", ".yml"):
+        examination = configurations.examine_file(Path(other))
+    else:
+        examination = configurations.examine(other)
+    if examination.loaded is None:
+        raise ConfigurationError(examination.problems, do="correct them, then compare again")
+    changes = compare(ours.site, examination.loaded.site)
+    if as_json:
+        print_json({"from": ours.files, "to": examination.sources.files, "changes": [vars(item) for item in changes]})
+        return
+    print_line(f"{' + '.join(ours.files)}  ->  {' + '.join(examination.sources.files)}")
+    for item in changes:
+        print_line(change_line(item.path, item.before, item.after))
+    if not changes:
+        print_line("no difference")
+
+
+def change_line(path: str, before: Any, after: Any) -> str:
+    """Given what differs, return its line: + for what is new, - for what is gone, ~ for what changed."""
+    if before is None:
+        return paint(f"+ {path}: {sanitize(_inline(after))}", "green")
+    if after is None:
+        return paint(f"- {path}: {sanitize(_inline(before))}", "red")
+    return paint(f"~ {path}: {sanitize(_inline(before))} -> {sanitize(_inline(after))}", "yellow")
+
+
+def problem_lines(problem: Problem) -> list[str]:
+    """Given a problem, return its lines: place, path and message; the source line with a caret; the remedy."""
+    return [
+        f"{sanitize(problem.place)}: {paint(sanitize(problem.path), bold=True)}: {sanitize(problem.message)}",
+        *excerpt_lines(problem),
+        f"    do: {sanitize(problem.remedy)}",
+    ]
+
+
+def machine_name() -> str:
+    """Return this machine's name when it can stand in a URL, else localhost."""
+    from obstack.model.scalars import HOST_NAME_PATTERN
+
+    name = platform.node().lower()
+    return name if re.fullmatch(HOST_NAME_PATTERN, name) else "localhost"
+
+
+def _server_name() -> str:
+    from obstack.model.scalars import NAME_PATTERN
+
+    name = platform.node().lower().partition(".")[0]
+    return name if re.fullmatch(NAME_PATTERN, name) else "mon-1"
+
+
+def _again(target: Target) -> str:
+    return "" if str(target.configuration) == "config" else f" --config {target.configuration}"
+
+
+def _inline(value: Any) -> str:
+    from obstack.model.example import inline
+
+    return inline(value)
+
+
+def _yaml(document: Any) -> str:
+    import io
+
+    from ruamel.yaml import YAML
+
+    stream = io.StringIO()
+    writer = YAML(typ="safe", pure=True)
+    writer.default_flow_style = False
+    writer.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+    writer.dump(document, stream)
+    return stream.getvalue()
