@@ -9,8 +9,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-LISTEN: Final = "0A"
-"""The state of a listening socket in /proc/net/tcp."""
+from obstack.agent.listeners import parse_table
 
 PAUSE_S: Final = 0.05
 
@@ -26,35 +25,22 @@ class Process:
         return f"{os.path.basename(self.program)} (process {self.pid})"
 
 
-def listening_sockets(table: str) -> dict[int, set[int]]:
-    """Given the text of /proc/net/tcp or tcp6, return the socket inodes that listen, by port."""
-    sockets: dict[int, set[int]] = {}
-    for line in table.splitlines()[1:]:
-        fields = line.split()
-        if fields[3] == LISTEN:
-            sockets.setdefault(int(fields[1].rpartition(":")[2], 16), set()).add(int(fields[9]))
-    return sockets
-
-
 def listeners(ports: Collection[int]) -> dict[int, Process | None]:
     """Given ports, return those that something listens on, with the process; None when it may not be seen."""
-    inodes: dict[int, int] = {}
+    sockets: dict[str, int] = {}
     for name in ("tcp", "tcp6"):
         try:
             with open(f"/proc/self/net/{name}", encoding="ascii") as file:
-                table = file.read()
+                table = parse_table(file.read())
         except FileNotFoundError:  # a kernel without IPv6
             continue
-        for port, sockets in listening_sockets(table).items():
-            if port in ports:
-                inodes.update(dict.fromkeys(sockets, port))
-    found: dict[int, Process | None] = dict.fromkeys(inodes.values())
-    if inodes:
-        wanted = {f"socket:[{inode}]": port for inode, port in inodes.items()}
+        sockets.update({f"socket:[{inode}]": port for _, port, inode in table if port in ports})
+    found: dict[int, Process | None] = dict.fromkeys(sockets.values())
+    if sockets:
         for pid in _pids():
             for target in _open_files(pid):
-                if target in wanted:
-                    found[wanted[target]] = Process(pid, _program(pid))
+                if target in sockets:
+                    found[sockets[target]] = Process(pid, _program(pid))
     return found
 
 
