@@ -17,6 +17,8 @@ if TYPE_CHECKING:  # the model costs a tenth of a second, and most verbs do with
     from obstack.catalog.components import Component
     from obstack.model.components import ArtifactChoice
     from obstack.model.loaded import LoadedConfiguration, Sources
+    from obstack.model.site import Site
+    from obstack.render.materials import Login
 
 
 class Reporter(Protocol):
@@ -87,6 +89,19 @@ class Secrets(Protocol):
 
     def place(self, name: str) -> str:
         """Given a name, return where the secret is kept, for messages."""
+
+
+class SiteSecrets(Secrets, Protocol):
+    """The secrets of a site, ready for use."""
+
+    def need(self, name: str) -> Secret:
+        """Given a name, return the secret. Raises UsageError when there is none."""
+
+    def logins(self, site: Site) -> tuple[Login, ...]:
+        """Given the site, return the users of the front door; the same password keeps the same hash."""
+
+    def gate_login(self) -> Login:
+        """Return the machine account of the gate probes, drawn when there is none."""
 
 
 class ArchiveCache(Protocol):

@@ -84,6 +84,20 @@ class FileSecrets:
         assert kept is not None  # noqa: S101 it was just kept, by this run or another
         return kept
 
+    def protect(self) -> list[str]:
+        """Take the rights of others off the folder and the files in it; return the paths that had such rights.
+
+        Raises ChangeFailed for a path that belongs to somebody else.
+        """
+        changed = []
+        for path in (self._folder, *sorted(self._folder.rglob("*"))) if self._folder.is_dir() else ():
+            mode = path.lstat().st_mode
+            if mode & 0o077 and not stat.S_ISLNK(mode):
+                with _refusals(), durable.explained(str(path)):
+                    path.chmod(stat.S_IMODE(mode) & 0o700)
+                changed.append(str(path))
+        return changed
+
     def logins(self, site: Site) -> tuple[Login, ...]:
         """Given the site, return the users of the front door with their hashes.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,9 +30,12 @@ class Inspection:
         return frozenset(unit.name for unit in self.units if unit.running)
 
 
-def inspect(channel: Channel, reporter: Reporter, *, facts: bool = False) -> Inspection:
-    """Look at a node in one round trip; nothing is changed. `facts` also probes what preflight judges."""
-    reply = read(channel, "inspect", reporter, {"facts": facts})
+def inspect(channel: Channel, reporter: Reporter, *, question: Mapping[str, Sequence[str]] | None = None) -> Inspection:
+    """Look at a node in one round trip; nothing is changed.
+
+    With a question (the names of units, paths, packages and commands to look for) the facts are gathered too.
+    """
+    reply = read(channel, "inspect", reporter, {} if question is None else {"facts": dict(question)})
     data = reply.data
     manifest = data.get("manifest")
     return Inspection(

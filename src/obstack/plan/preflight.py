@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from obstack.agent.wire import Fact
-from obstack.errors import Problem
+from obstack.errors import Problem, StackError
 
 GIB: Final = 1 << 30
 MIB: Final = 1 << 20
@@ -45,13 +45,6 @@ class Severity(StrEnum):
     WARN = "warn"
 
 
-class Repair(StrEnum):
-    """What `preflight --fix` may do by itself: nothing that touches what others own."""
-
-    MAKE_SECRETS = "make-secrets"
-    CLOSE_SECRETS = "close-secrets"
-
-
 @dataclass(frozen=True)
 class Finding:
     """One thing found: what it is, where it was seen, and what to type against it."""
@@ -61,7 +54,6 @@ class Finding:
     what: str
     where: str
     do: str
-    repair: Repair | None = None
 
 
 @dataclass(frozen=True)
@@ -76,12 +68,13 @@ class Port:
 class Needs:
     """What the desired generation asks of the machine.
 
-    `installed` is whether a generation of ours is in force: then our own units may hold our ports. `private` is a
-    private root of `observability up`: neither root nor systemd is needed.
+    `domain` is None while there is no valid configuration. `installed` is whether a generation of ours is in force: then
+    our own units may hold our ports. `private` is a private root of `observability up`: neither root nor systemd is
+    needed there.
     """
 
     node: str
-    domain: str
+    domain: str | None
     ports: tuple[Port, ...]
     retention_bytes: int | None = None
     installed: bool = False
@@ -96,7 +89,7 @@ def decide_findings(facts: Iterable[Fact], needs: Needs) -> tuple[Finding, ...]:
     by_name = {fact.name: fact for fact in facts}
     findings: list[Finding] = []
     for name, judge in JUDGES.items():
-        if needs.private and name in SERVER_ONLY:
+        if (needs.private and name in SERVER_ONLY) or (name == "domain" and needs.domain is None):
             continue
         findings += _judged(by_name.get(name), name, judge, needs)
     return in_order(findings)
@@ -118,6 +111,11 @@ def configuration_findings(problems: Iterable[Problem]) -> tuple[Finding, ...]:
         Finding(Severity.BLOCK, "configuration", f"{problem.path}: {problem.message}", problem.place, problem.remedy)
         for problem in problems
     )
+
+
+def error_finding(error: StackError) -> Finding:
+    """Given an error that would end an apply before anything is changed, return it as a blocking finding."""
+    return Finding(Severity.BLOCK, error.code, error.what, error.where, error.do)
 
 
 def _judged(fact: Fact | None, name: str, judge: Judge, needs: Needs) -> Iterable[Finding]:
@@ -300,53 +298,6 @@ def _domain(value: list[str] | None, needs: Needs) -> Iterator[Finding]:
         )
 
 
-def _mirror(value: Mapping[str, Any] | None, needs: Needs) -> Iterator[Finding]:
-    del needs
-    if value is None:
-        yield _block(
-            "mirror",
-            "No source of artifacts is configured on this machine.",
-            "/etc/apt",
-            "add a Debian mirror to /etc/apt/sources.list.d, or set artifacts.mirror",
-        )
-    elif not value.get("reachable", False):
-        yield _block(
-            "mirror",
-            f"The source of artifacts cannot be reached: {value.get('reason') or 'no answer'}.",
-            str(value.get("url", "")),
-            "check the network and the proxy, or set artifacts.mirror to a folder",
-        )
-
-
-def _secrets(value: Mapping[str, list[str]] | None, needs: Needs) -> Iterator[Finding]:
-    del needs
-    for name in (value or {}).get("missing", []):
-        yield Finding(
-            Severity.BLOCK,
-            "secret-missing",
-            f"The secret {name} has no value.",
-            f"secret:{name}",
-            "observability preflight --observability-vps --fix    makes it",
-            Repair.MAKE_SECRETS,
-        )
-    for path in (value or {}).get("open", []):
-        yield Finding(
-            Severity.BLOCK,
-            "secret-open",
-            f"{path} can be read by others.",
-            path,
-            f"chmod 600 {path}    or: observability preflight --observability-vps --fix",
-            Repair.CLOSE_SECRETS,
-        )
-    for name in (value or {}).get("weak", []):
-        yield _block(
-            "secret-weak",
-            f"The secret {name} is too easy to guess.",
-            f"secret:{name}",
-            "replace it by at least 12 characters drawn at random",
-        )
-
-
 def _block(code: str, what: str, where: str, do: str) -> Finding:
     return Finding(Severity.BLOCK, code, what, where, do)
 
@@ -374,11 +325,9 @@ JUDGES: Final[Mapping[str, Judge]] = {
     "units": _units,
     "commands": _commands,
     "clock": _clock,
-    "mirror": _mirror,
     "domain": _domain,
-    "secrets": _secrets,
 }
-"""One judge a fact. The last three facts are seen by the controller, the others by the agent."""
+"""One judge a fact. The last fact is seen by the controller, the others by the agent."""
 
 SERVER_ONLY: Final = frozenset({"user", "manager", "packages", "paths", "units", "commands", "clock", "domain"})
 """Facts that a private root does not depend on."""
@@ -401,7 +350,5 @@ QUESTIONS: Final[Mapping[str, str]] = {
     "units": "list of foreign units",
     "commands": "list of installed programs",
     "clock": "state of the clock",
-    "mirror": "source of artifacts",
     "domain": "address of the domain",
-    "secrets": "state of the secrets",
 }

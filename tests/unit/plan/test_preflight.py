@@ -15,7 +15,6 @@ from obstack.plan.preflight import (
     Finding,
     Needs,
     Port,
-    Repair,
     blocked,
     configuration_findings,
     decide_findings,
@@ -38,9 +37,7 @@ GOOD: dict[str, Any] = {
     "units": {},
     "commands": {"systemctl": "/usr/bin/systemctl"},
     "clock": {"now": 1800000000, "synchronized": True},
-    "mirror": {"url": "mirror.example.org", "reachable": True},
     "domain": ["192.0.2.10"],
-    "secrets": {"missing": [], "open": [], "weak": []},
 }
 
 
@@ -88,12 +85,7 @@ def test_every_fact_has_a_judge_and_a_question() -> None:
         ("clock", {"now": 0, "synchronized": False}, "clock", "warn"),
         ("clock", None, "clock", "warn"),
         ("commands", {"systemctl": ""}, "command-missing", "block"),
-        ("mirror", None, "mirror", "block"),
-        ("mirror", {"url": "mirror.example.org", "reachable": False, "reason": "timed out"}, "mirror", "block"),
         ("domain", None, "domain", "warn"),
-        ("secrets", {"missing": ["admin-password"]}, "secret-missing", "block"),
-        ("secrets", {"open": ["secrets/admin-password"]}, "secret-open", "block"),
-        ("secrets", {"weak": ["admin-password"]}, "secret-weak", "block"),
     ],
 )
 def test_each_fault_is_found_alone_and_has_a_remedy(fact: str, value: Any, code: str, severity: str) -> None:
@@ -167,18 +159,15 @@ def test_blocking_findings_come_first() -> None:
     assert [str(finding.severity) for finding in findings] == ["block", "warn"]
 
 
-def test_only_secrets_are_repaired_by_the_program_itself() -> None:
-    findings = judge(
-        secrets={"missing": ["a"], "open": ["b"], "weak": ["c"]}, packages={"nginx": "1"}, user=1000, clock=None
-    )
-    assert {finding.code: finding.repair for finding in findings if finding.repair} == {
-        "secret-missing": Repair.MAKE_SECRETS,
-        "secret-open": Repair.CLOSE_SECRETS,
-    }
-
-
 def test_faults_of_the_configuration_are_findings_too() -> None:
     problem = Problem("config/global.yaml", 3, 9, "domain", "is missing", "add it")
     (finding,) = configuration_findings([problem])
     assert blocked([finding])
     assert finding.where == "config/global.yaml:3:9"
+
+
+def test_without_a_valid_configuration_the_machine_is_judged_all_the_same() -> None:
+    needs = Needs("mon-1", None, ())
+    assert decide_findings([fact for fact in facts() if fact.name != "domain"], needs) == ()
+    (finding,) = decide_findings(facts(python=[3, 8, 0]), needs)
+    assert finding.code == "python"

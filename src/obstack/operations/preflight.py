@@ -1,0 +1,136 @@
+"""Judge a machine and its configuration before anything is written: all findings at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from obstack.agent import wire
+from obstack.errors import StackError, UsageError
+from obstack.model.rules import secret_references
+from obstack.operations.configuration import examine_configuration
+from obstack.operations.inspection import inspect
+from obstack.plan.preflight import (
+    PACKAGES,
+    PATHS,
+    PROVIDERS,
+    UNITS,
+    Finding,
+    Needs,
+    Port,
+    blocked,
+    configuration_findings,
+    decide_findings,
+    error_finding,
+    in_order,
+)
+from obstack.ports import Channel, Configurations, Reporter, Secrets
+from obstack.render.sizes import megabytes
+
+if TYPE_CHECKING:
+    from obstack.model.site import Site
+
+
+class RepairableSecrets(Secrets, Protocol):
+    """Secrets whose permissions can be put right."""
+
+    def protect(self) -> list[str]:
+        """Take the rights of others off the folder and its files; return what was changed."""
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """All findings, the blocking ones first."""
+
+    findings: tuple[Finding, ...]
+
+    @property
+    def blocked(self) -> bool:
+        """Whether an apply must not be tried."""
+        return blocked(self.findings)
+
+
+def preflight(
+    channel: Channel,
+    configurations: Configurations,
+    secrets: Secrets,
+    reporter: Reporter,
+    *,
+    environment: str | None,
+    private: bool,
+    resolve: Callable[[str], wire.Fact],
+    settle_artifacts: Callable[[Site], object],
+) -> Preflight:
+    """Return everything that is in the way of an apply, or may become so. The machine is not changed.
+
+    `resolve` looks a name up; `settle_artifacts` finds out where all artifacts come from, without fetching them. Faults
+    of the configuration are findings as well; then what depends on it is not judged. Raises Unreachable and LockHeld.
+    """
+    reporter.step("Reading the configuration")
+    examination = examine_configuration(configurations, secrets, environment)
+    findings = list(configuration_findings(examination.problems))
+    site = examination.loaded.site if examination.loaded else None
+    reporter.step("Looking at the machine")
+    inspection = inspect(channel, reporter, question=QUESTION)
+    facts = list(inspection.facts)
+    if site is not None:
+        facts.append(resolve(site.domain))
+    needs = needs_of(site, channel.node, installed=inspection.manifest is not None, private=private)
+    findings += decide_findings(facts, needs)
+    if site is not None:
+        reporter.step("Resolving artifacts")
+        try:
+            settle_artifacts(site)
+        except StackError as error:
+            findings.append(error_finding(error))
+    return Preflight(in_order(findings))
+
+
+QUESTION = {"units": list(UNITS), "paths": list(PATHS), "packages": list(PACKAGES), "commands": list(PROVIDERS)}
+"""What the agent is asked about by name."""
+
+
+def needs_of(site: Site | None, node: str, *, installed: bool, private: bool) -> Needs:
+    """Given the site, if there is a valid one, return what it asks of the machine."""
+    if site is None:
+        return Needs(node, None, (), installed=installed, private=private)
+    retention = site.prometheus.retention_size
+    return Needs(
+        node=node,
+        domain=site.domain,
+        ports=(
+            Port(site.front_door.https_port, "nginx"),
+            Port(site.front_door.http_port, "nginx"),
+            Port(site.prometheus.port, "prometheus"),
+            Port(site.alertmanager.port, "alertmanager"),
+            Port(site.node_exporter.port, "node-exporter"),
+            Port(site.blackbox.port, "blackbox-exporter"),
+        ),
+        retention_bytes=megabytes(retention) << 20 if retention else None,
+        installed=installed,
+        private=private,
+    )
+
+
+def repair(configurations: Configurations, secrets: RepairableSecrets, *, environment: str | None) -> tuple[str, ...]:
+    """Do what is safe: close secrets to others, and draw the passwords of front door users that have none.
+
+    Return what was done. A password that somebody else gave us, such as a mail relay's, cannot be made up.
+    """
+    done = [f"closed {path} to others" for path in secrets.protect()]
+    loaded = configurations.examine(environment).loaded
+    if loaded is None:
+        return tuple(done)
+    for path, name in secret_references(loaded.site):
+        if path[:2] == ("front_door", "users") and _missing(secrets, name):
+            secrets.create(name)
+            done.append(f"drew a password into {secrets.place(name)}")
+    return tuple(done)
+
+
+def _missing(secrets: Secrets, name: str) -> bool:
+    try:
+        return secrets.get(name) is None
+    except UsageError:
+        return False
