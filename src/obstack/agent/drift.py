@@ -55,8 +55,7 @@ def _artifacts(machine: Machine, manifest: wire.Manifest) -> list[wire.Drift]:
         changed = machine.store.artifact_changes(artifact.identity)
         if changed:
             more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
-            detail = f"{changed[0]}{more} is not as unpacked" if changed[0] else "it is gone"
-            found.append(wire.Drift("artifact-changed", artifact.name, detail))
+            found.append(wire.Drift("artifact-changed", artifact.name, f"{changed[0]}{more}"))
         elif not stage.artifact_linked(tree, artifact):
             found.append(wire.Drift("artifact-changed", artifact.name, "the generation does not lead to it"))
     return found

@@ -220,7 +220,7 @@ def remove(path: str) -> bool:
     with explained(path):
         try:
             os.unlink(path)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return False
         sync_directory(os.path.dirname(path))
     return True
@@ -254,9 +254,24 @@ def remove_tree(path: str) -> bool:
 
 
 def append(descriptor: int, line: bytes, path: str) -> None:
-    """Append one line to an open file and wait until the disk has it. Raises AgentError."""
+    """Append one line to an open file and wait until the disk has it. Raises AgentError; then the file is as before."""
+    size = os.fstat(descriptor).st_size
+    try:
+        with explained(path):
+            rest = memoryview(line)
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
+            os.fdatasync(descriptor)
+    except AgentError:
+        os.ftruncate(descriptor, size)  # a part of a line would spoil the next one
+        raise
+
+
+def reserve(path: str, size: int) -> None:
+    """Set disk space aside under a name; removing the name gives it back. Raises AgentError `disk-full`."""
     with explained(path):
-        rest = memoryview(line)
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]
-        os.fdatasync(descriptor)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.posix_fallocate(descriptor, 0, size)
+        finally:
+            os.close(descriptor)

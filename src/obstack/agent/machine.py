@@ -27,6 +27,7 @@ class Interrupts:
         self._wished = False
         self._armed = False
         self._answered = False
+        self._shielded = False
 
     def install(self) -> None:
         """Take over the signals of this process. A hang-up (the terminal or the connection went) is ignored."""
@@ -37,7 +38,7 @@ class Interrupts:
     @contextlib.contextmanager
     def region(self) -> Iterator[None]:
         """Let the block be interrupted. Raises AgentError `interrupted`, once."""
-        if self._answered:
+        if self._answered or self._shielded:
             yield
             return
         self._armed = True
@@ -47,6 +48,25 @@ class Interrupts:
             yield
         finally:
             self._armed = False
+
+    @property
+    def pending(self) -> bool:
+        """Tell whether an interruption is wished and not answered yet."""
+        return self._wished and not self._answered and not self._shielded
+
+    @contextlib.contextmanager
+    def shielded(self) -> Iterator[None]:
+        """Let nothing inside the block be interrupted: a way back must be gone to its end."""
+        before, self._shielded = self._shielded, True
+        try:
+            yield
+        finally:
+            self._shielded = before
+
+    def check(self) -> None:
+        """Answer a pending interruption here. Raises AgentError `interrupted`."""
+        with self.region():
+            pass
 
     def _receive(self, _number: int, _frame: FrameType | None) -> None:
         self._wished = True

@@ -112,6 +112,8 @@ def converge(machine: Machine, manifest: wire.Manifest | None) -> bool:
         if (kind == "link" and name not in goal.links) or (kind == "unit" and name not in goal.definitions)
     ]
     changed = False
+    for path in (*goal.links, *goal.definitions, *(name for _, name in stale)):
+        durable.remove(os.path.join(os.path.dirname(path), durable.TEMPORARY + os.path.basename(path)))
     for _, name in stale:
         # Crash here: some of the old generation's links are gone; recovery converges to one generation or the other.
         durable.crash_point("outward-remove")

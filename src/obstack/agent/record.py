@@ -20,6 +20,7 @@ from obstack.agent import durable, wire
 from obstack.agent.faults import ROLLBACK_FAILED, AgentError
 
 FOLDER = re.compile(r"(\d{6,})-\d{8}T\d{6}Z")
+RESERVE_BYTES = 262_144
 TERMINAL = ("committed", "rolled-back", "abandoned", "rollback-failed")
 SWITCHED = ("switching", "acting", "gated", "rolling-back")
 """Entries that are only written once the machine itself may have been changed."""
@@ -69,6 +70,8 @@ class Writer:
     def append(self, step: str, **data: Any) -> None:
         """Write one entry and wait until the disk has it. Raises AgentError; then the step must not be taken."""
         entry = {"step": step, "time": round(time.time(), 3), **data}
+        if step in (*TERMINAL, "rolling-back"):
+            durable.remove(self.reserve)
         # Crash here: the step was not announced, so it was not begun; recovery acts on the entry before.
         durable.crash_point(f"record-before-{step}")
         durable.append(self.descriptor, encode_line(entry), self.path)
@@ -80,6 +83,11 @@ class Writer:
     def path(self) -> str:
         """The record's file."""
         return os.path.join(self.transaction.folder, "record.jsonl")
+
+    @property
+    def reserve(self) -> str:
+        """Space set aside at the beginning and given back for the way back, which must not fail on a full disk."""
+        return os.path.join(self.transaction.folder, "reserve")
 
     def view(self) -> Transaction:
         """Return the run as it stands."""
@@ -138,7 +146,13 @@ def begin(transactions: str, **data: Any) -> Writer:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         durable.sync_directory(folder)
     writer = Writer(Transaction(sequence, folder), descriptor)
-    writer.append("begin", **data)
+    try:
+        durable.reserve(writer.reserve, RESERVE_BYTES)
+        writer.append("begin", **data)
+    except AgentError:
+        writer.close()
+        durable.remove_tree(folder)
+        raise
     return writer
 
 

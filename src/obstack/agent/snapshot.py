@@ -15,8 +15,9 @@ from dataclasses import dataclass
 
 from obstack.agent import durable, wire
 from obstack.agent.faults import CHANGE_FAILED, AgentError
+from obstack.agent.index import sync_tree
 from obstack.agent.paths import Paths
-from obstack.agent.store import PARTIAL, index, sync_tree
+from obstack.agent.store import PARTIAL
 
 BLOCK_MARK = "meta.json"
 """A folder that holds this file and `chunks` is a finished time-series block."""
@@ -57,7 +58,7 @@ def take(paths: Paths, unit: wire.UnitEntry, sequence: int) -> Snapshot:
     durable.crash_point("snapshot")
     durable.remove_tree(path)
     durable.rename(partial, path)
-    return _load(path)
+    return load(path)
 
 
 def newest(paths: Paths, unit: str, data_format: str) -> Snapshot | None:
@@ -72,7 +73,7 @@ def everything(paths: Paths) -> list[Snapshot]:
         names = sorted(os.listdir(paths.snapshots))
     except FileNotFoundError:
         return []
-    return [_load(os.path.join(paths.snapshots, name)) for name in names if not name.endswith(PARTIAL)]
+    return [load(os.path.join(paths.snapshots, name)) for name in names if not name.endswith(PARTIAL)]
 
 
 def restore(snapshot: Snapshot, sequence: int) -> str:
@@ -115,7 +116,8 @@ def aside_path(directory: str, sequence: int) -> str:
     return f"{directory}.newer-{sequence:06d}"
 
 
-def _load(path: str) -> Snapshot:
+def load(path: str) -> Snapshot:
+    """Return the snapshot in folder `path`. Raises OSError when there is none."""
     with open(os.path.join(path, "snapshot.json"), "rb") as stream:
         about = json.load(stream)
     return Snapshot(
@@ -175,11 +177,7 @@ def _copy_attributes(source: str, target: str) -> None:
 
 def _verify(source: str, target: str) -> None:
     """Compare what is in two folders, by name, kind and size. Raises AgentError `snapshot-incomplete`."""
-
-    def seen(folder: str) -> set[tuple[str, str, str]]:
-        return {(str(item[0]), str(item[1]), str(item[2])) for item in index(folder) if item[1] != "directory"}
-
-    missing = {item for item in seen(source) if item[1] != "special"} ^ seen(target)
+    missing = _listing(source) ^ _listing(target)
     if missing:
         raise AgentError(
             exit_code=CHANGE_FAILED,
@@ -187,5 +185,19 @@ def _verify(source: str, target: str) -> None:
             what=f"The copy of {source} is not complete.",
             where=target,
             do="observability apply",
-            detail="\n".join(sorted(name for name, _, _ in missing)[:20]),
+            detail="\n".join(sorted(name for name, _ in missing)[:20]),
         )
+
+
+def _listing(folder: str) -> set[tuple[str, str]]:
+    """Return (path, size or link text) of all files and links in a folder."""
+    found = set()
+    for base, folders, names in os.walk(folder):
+        for name in (*folders, *names):
+            path = os.path.join(base, name)
+            status = os.lstat(path)
+            if stat.S_ISLNK(status.st_mode):
+                found.add((os.path.relpath(path, folder), os.readlink(path)))
+            elif stat.S_ISREG(status.st_mode):
+                found.add((os.path.relpath(path, folder), str(status.st_size)))
+    return found

@@ -7,21 +7,16 @@ used, and goes only when no kept generation refers to it.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-import stat
 from collections.abc import Iterable
 from typing import BinaryIO
 
-from obstack.agent import durable, wire
+from obstack.agent import durable, index, wire
 from obstack.agent.faults import CHANGE_FAILED, AgentError
 from obstack.agent.paths import Paths
 
 PARTIAL = ".partial"
 CHUNK = 1 << 20
-
-Index = list[list[object]]
-"""What an unpacked artifact must look like: [path, kind, size or target, mode, mtime_ns] of everything in it."""
 
 
 class Store:
@@ -92,7 +87,7 @@ class Store:
         return os.path.isdir(self.artifact_path(identity)) and not self.artifact_changes(identity)
 
     def put_artifact(self, entry: wire.ArtifactEntry, archives: dict[str, str]) -> None:
-        """Unpack an artifact from its verified archives (digest to path). Raises AgentError; then it is absent."""
+        """Unpack an artifact from its archives (digest to path). Raises AgentError; then it is absent."""
         from obstack.agent import unpack  # only needed here: a run that changes nothing does not pay for it
 
         target = self.artifact_path(entry.identity)
@@ -101,22 +96,25 @@ class Store:
         durable.make_directory(partial, 0o755)
         with durable.explained(partial):
             unpack.unpack_artifact(entry, archives, partial)
-        sync_tree(partial)
-        durable.write_file(self.index_path(entry.identity), json.dumps(index(partial)).encode(), 0o600)
+        index.sync_tree(partial)
+        index.write_index(self.index_path(entry.identity), partial)
         # Crash here: a `.partial` folder, which recovery sweeps, and an index that the next attempt writes again.
         durable.crash_point("artifact")
-        durable.remove_tree(target)
+        self._discard(target)
         durable.rename(partial, target)
 
     def artifact_changes(self, identity: str) -> list[str]:
-        """Return the paths inside the artifact that are not as they were unpacked; empty when all is well."""
-        try:
-            with open(self.index_path(identity), "rb") as stream:
-                wanted = {str(item[0]): item for item in json.load(stream)}
-        except (FileNotFoundError, ValueError):
-            return [""]
-        found = {str(item[0]): item for item in index(self.artifact_path(identity))}
-        return sorted(path for path in wanted.keys() | found.keys() if wanted.get(path) != found.get(path))
+        """Return one sentence for each path of the artifact that is not as it was unpacked; empty when all is well."""
+        return index.differences(self.index_path(identity), self.artifact_path(identity))
+
+    def _discard(self, path: str) -> int:
+        """Remove an artifact: first its name goes, then its content, so that it is never seen half gone."""
+        gone = path + ".old" + PARTIAL
+        if os.path.isdir(path):
+            # Crash here: the artifact is whole, or it has the name of something half done, which recovery sweeps.
+            durable.crash_point("discard-artifact")
+            durable.rename(path, gone)
+        return durable.remove_tree(gone)
 
     # ------------------------------------------------------------------------------------------------- pruning
 
@@ -136,6 +134,7 @@ class Store:
         """Remove everything that no manifest of `kept` refers to; return how many entries went. Raises AgentError."""
         kept = tuple(kept)
         digests = {file.digest for manifest in kept for file in manifest.files}
+        digests |= {manifest.identity for manifest in kept}
         identities = {artifact.identity for manifest in kept for artifact in manifest.artifacts}
         gone = 0
         for name in _names(self.paths.blobs):
@@ -144,16 +143,9 @@ class Store:
                 durable.crash_point("prune-blob")
                 gone += durable.remove(os.path.join(self.paths.blobs, name))
         for name in _names(self.paths.artifacts):
-            if name.removesuffix(".json") in identities:
-                continue
             path = os.path.join(self.paths.artifacts, name)
-            if name.endswith(".json"):
-                durable.remove(path)
-                continue
-            # Crash here: the artifact is whole or carries the name of something half done, never half gone.
-            durable.crash_point("prune-artifact")
-            durable.rename(path, path + PARTIAL)
-            gone += durable.remove_tree(path + PARTIAL)
+            if name.removesuffix(".json") not in identities:
+                gone += durable.remove(path) if name.endswith(".json") else self._discard(path)
         return gone
 
 
@@ -175,47 +167,6 @@ def file_digest(stream: BinaryIO) -> str:
     while chunk := stream.read(CHUNK):
         digest.update(chunk)
     return digest.hexdigest()
-
-
-def index(folder: str) -> Index:
-    """Return what is in a folder, sorted, by one look at each name: the contents are not read."""
-    found: Index = []
-    pending = [""]
-    while pending:
-        base = pending.pop()
-        try:
-            entries = list(os.scandir(os.path.join(folder, base)))
-        except FileNotFoundError:
-            return []
-        for entry in entries:
-            path = os.path.join(base, entry.name)
-            status = entry.stat(follow_symlinks=False)
-            mode = stat.S_IMODE(status.st_mode)
-            if entry.is_symlink():
-                found.append([path, "link", os.readlink(entry.path), 0, 0])
-            elif stat.S_ISDIR(status.st_mode):
-                found.append([path, "directory", 0, mode, 0])
-                pending.append(path)
-            elif stat.S_ISREG(status.st_mode):
-                found.append([path, "file", status.st_size, mode, status.st_mtime_ns])
-            else:
-                found.append([path, "special", 0, mode, 0])
-    return sorted(found, key=lambda item: str(item[0]))
-
-
-def sync_tree(folder: str) -> None:
-    """Make a freshly written folder survive a power cut: every file and every folder in it. Raises AgentError."""
-    with durable.explained(folder):
-        for base, _, names in os.walk(folder):
-            for name in names:
-                path = os.path.join(base, name)
-                if not os.path.islink(path):
-                    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-                    try:
-                        os.fsync(descriptor)
-                    finally:
-                        os.close(descriptor)
-            durable.sync_directory(base)
 
 
 def _names(folder: str) -> list[str]:

@@ -1,0 +1,226 @@
+"""Requests in, JSON lines and one reply out; never a traceback.
+
+agent.pyz [--root DIR] serve            read one request from standard input and answer it
+agent.pyz [--root DIR] boot-recover     finish what a power cut left, before the units start
+agent.pyz [--root DIR] journal-bridge … carry the units' output into the private journal
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Sequence
+
+from obstack.agent import wire
+from obstack.agent.conversation import Conversation
+from obstack.agent.faults import BUG, USAGE, AgentError
+from obstack.agent.machine import Interrupts, Machine
+
+Handler = Callable[[Machine, wire.Request, Callable[[str, str], None]], wire.Reply]
+"""Given the machine, the request and the way to name oneself as the lock's holder, do it."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Given the command line, run one command and return its exit code."""
+    root, words = "", list(arguments)
+    if words[:1] == ["--root"] and len(words) > 1:
+        root, words = words[1].rstrip("/"), words[2:]
+    if root and not os.path.isabs(root):
+        sys.stderr.write(f"the root must be an absolute path: {root}\n")
+        return USAGE
+    match words:
+        case ["serve"]:
+            return serve(root)
+        case ["boot-recover"]:
+            return boot_recover(root)
+        case ["journal-bridge", *rest]:
+            from obstack.agent import journal_bridge
+
+            return journal_bridge.run(rest)
+        case _:
+            sys.stderr.write(f"{(__doc__ or '').strip()}\n")
+            return USAGE
+
+
+def serve(root: str) -> int:
+    """Answer one request; return the exit code of its fault, or 0."""
+    from obstack.agent.managers import service_manager
+
+    conversation = Conversation(sys.stdin.buffer, sys.stdout.buffer)
+    machine = Machine(root, service_manager, conversation.emit, conversation.receive, Interrupts())
+    machine.interrupts.install()
+    reply = _answer(machine, conversation.request)
+    conversation.send(reply)
+    _close_output()
+    return reply.fault.exit_code if reply.fault else 0
+
+
+def _answer(machine: Machine, read: Callable[[], wire.Request]) -> wire.Reply:
+    try:
+        with machine.interrupts.region():
+            request = read()
+        return answer(machine, request)
+    except AgentError as error:
+        return wire.Reply("failed", fault=error.fault())
+    except Exception as error:  # noqa: BLE001 - the one place where a defect becomes a fault
+        return wire.Reply("failed", fault=_bug(machine, error).fault())
+
+
+def answer(machine: Machine, request: wire.Request) -> wire.Reply:
+    """Given a request, recover first and then run its verb. Raises AgentError."""
+    if request.verb in READING:
+        _recover_if_idle(machine)
+        return _reader(request.verb)(machine, request)
+    handler = CHANGING.get(request.verb)
+    if handler is None:
+        raise AgentError(
+            exit_code=USAGE,
+            code="verb-unknown",
+            what=f"This agent knows no verb {request.verb!r}.",
+            where="request",
+            do="use the same version on both ends: observability version",
+            state="nothing was touched",
+        )
+    from obstack.agent import lock, recover
+
+    machine.store.prepare()
+    with lock.held(machine.paths.lock, request.wait_s) as announce:
+        if request.verb != "recover":
+            recover.recover(machine)
+        return handler(machine, request, announce)
+
+
+def _recover_if_idle(machine: Machine) -> None:
+    """Reading finds a whole machine: what a dead run left is finished first. A run in progress is left alone."""
+    from obstack.agent import lock, record, recover
+
+    last = record.latest(machine.paths.transactions)
+    if last is None or last.outcome is not None or os.geteuid() != os.stat(machine.paths.state).st_uid:
+        return
+    with contextlib.suppress(AgentError), lock.held(machine.paths.lock):
+        recover.recover(machine)
+
+
+def _reader(verb: str) -> Callable[[Machine, wire.Request], wire.Reply]:
+    from obstack.agent import reading
+
+    found: Callable[[Machine, wire.Request], wire.Reply] = getattr(reading, verb)
+    return found
+
+
+def _apply(machine: Machine, request: wire.Request, announce: Callable[[str, str], None]) -> wire.Reply:
+    from obstack.agent import install, paths, switch
+
+    if request.manifest is None:
+        raise AgentError(
+            exit_code=USAGE,
+            code="manifest-missing",
+            what="An apply was asked for without a manifest.",
+            where="request",
+            do="observability apply",
+            state="nothing was touched",
+        )
+    paths.validate(request.manifest, machine.root)
+    install.install(machine)
+    return switch.apply(machine, request.manifest, who=request.who, announce=announce)
+
+
+def _rollback(machine: Machine, request: wire.Request, announce: Callable[[str, str], None]) -> wire.Reply:
+    from obstack.agent import history, stage, switch
+
+    identity = history.choose(machine, request.params.get("to", "previous"))
+    manifest = stage.load_manifest(machine, identity)
+    return switch.apply(machine, manifest, who=request.who, announce=announce, verb="rollback")
+
+
+def _prune(machine: Machine, request: wire.Request, announce: Callable[[str, str], None]) -> wire.Reply:
+    from obstack.agent import history
+
+    announce(request.who, "prune")
+    removed = history.prune(machine, int(request.params.get("keep", 1)))
+    return wire.Reply("ok", machine.current(), data={"removed": list(removed)})
+
+
+def _uninstall(machine: Machine, request: wire.Request, announce: Callable[[str, str], None]) -> wire.Reply:
+    from obstack.agent import uninstall
+
+    announce(request.who, "uninstall")
+    return uninstall.uninstall(machine, purge=bool(request.params.get("purge")), who=request.who)
+
+
+def _recover(machine: Machine, request: wire.Request, announce: Callable[[str, str], None]) -> wire.Reply:
+    from obstack.agent import recover
+
+    announce(request.who, "recover")
+    ended = recover.recover(machine, boot=bool(request.params.get("boot")))
+    data = {"transaction": ended.name, "outcome": ended.outcome} if ended else {}
+    return wire.Reply("ok" if ended else "unchanged", machine.current(), data=data)
+
+
+CHANGING: dict[str, Handler] = {
+    "apply": _apply,
+    "rollback": _rollback,
+    "prune": _prune,
+    "uninstall": _uninstall,
+    "recover": _recover,
+}
+READING = ("inspect", "health", "generations", "manifest", "diff", "logs")
+
+
+def boot_recover(root: str) -> int:
+    """Finish what a power cut left, seeing to files only; say in one line how it ended and return its exit code."""
+    from obstack.agent.managers import service_manager
+
+    machine = Machine(root, service_manager)
+    request = wire.Request("recover", {"boot": True}, who="boot", wait_s=60)
+    reply = _answer(machine, lambda: request)
+    if reply.fault is not None:
+        sys.stderr.write(f"{reply.fault.what} {reply.fault.where}. Do: {reply.fault.do}\n")
+        return reply.fault.exit_code
+    sys.stdout.write(f"{reply.data.get('outcome', 'nothing to recover')}\n")
+    return 0
+
+
+def _bug(machine: Machine, error: Exception) -> AgentError:
+    """Keep the traceback in a file, put the machine right, and return the error that names the file."""
+    where = _keep_traceback(machine)
+    state = "no change was under way"
+    try:
+        _recover_if_idle(machine)
+    except Exception as second:  # noqa: BLE001 - the first defect is the one to tell
+        state = f"the machine may be between two generations ({second}); run: observability recover"
+    return AgentError(
+        exit_code=BUG,
+        code="agent-bug",
+        what=f"The agent has a defect: {type(error).__name__}: {error}",
+        where=where,
+        do=f"report {where}, then run: observability health",
+        state=state,
+    )
+
+
+def _keep_traceback(machine: Machine) -> str:
+    text = traceback.format_exc()
+    path = os.path.join(machine.paths.state, f"bug-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.getpid()}.txt")
+    try:
+        with open(path, "w", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600)) as stream:
+            stream.write(text)
+    except OSError:
+        sys.stderr.write(text)
+        return "the agent's standard error"
+    return path
+
+
+def _close_output() -> None:
+    """Let nobody's absence at the other end become an error at exit."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

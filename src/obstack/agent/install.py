@@ -1,0 +1,44 @@
+"""The agent keeps itself: the zipapp that is running, by its digest, for the boot recovery and the journal bridge."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import zipfile
+
+from obstack.agent import durable
+from obstack.agent.machine import Machine
+
+LINK = "agent.pyz"
+
+
+def own_archive() -> str | None:
+    """Return the zipapp that this process runs from, or None when it runs from a source tree."""
+    path = os.path.abspath(sys.argv[0])
+    return path if os.path.isfile(path) and zipfile.is_zipfile(path) else None
+
+
+def install(machine: Machine) -> None:
+    """Keep the running agent as `agent/<sha256>.pyz` and let `agent.pyz` lead to it. Idempotent. Raises AgentError.
+
+    Agents before the last one are removed: a service that runs from one has it open.
+    """
+    archive = own_archive()
+    if archive is None:
+        return
+    with open(archive, "rb") as stream:
+        content = stream.read()
+    name = f"{hashlib.sha256(content).hexdigest()}.pyz"
+    folder = machine.paths.agents
+    link = os.path.join(folder, LINK)
+    if os.path.islink(link) and os.readlink(link) == name and os.path.isfile(link):
+        return
+    durable.make_directory(folder, 0o755)
+    durable.write_file(os.path.join(folder, name), content, 0o755)
+    # Crash here: the new agent is there and the old one is linked; either can recover the machine.
+    durable.crash_point("install-agent")
+    durable.replace_link(link, name)
+    for other in sorted(os.listdir(folder)):
+        if other not in (name, LINK):
+            durable.remove(os.path.join(folder, other))

@@ -1,0 +1,184 @@
+"""The verbs that change nothing: inspect, health, generations, manifest, diff and logs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from obstack.agent import drift, history, record, stage, transition, wire
+from obstack.agent.faults import CHECK_FAILED, USAGE, AgentError
+from obstack.agent.machine import Machine
+
+TRANSACTIONS_SHOWN = 20
+DIFF_LIMIT = 1 << 20
+
+
+def inspect(machine: Machine, request: wire.Request) -> wire.Reply:
+    """Return the generation in force with its manifest, the drift, unit states, the last runs, and facts if asked.
+
+    A manifest in the request says what a generation would take, which the facts then look at. Raises AgentError.
+    """
+    manifest = stage.load_current(machine)
+    states = transition.states(machine, manifest)
+    found = drift.find(machine, manifest, states) if manifest else ()
+    data: dict[str, Any] = {
+        "manifest": wire.encode(manifest) if manifest else None,
+        "units": [wire.encode(state) for state in states.values()],
+        "transactions": transactions(machine),
+    }
+    if request.params.get("facts"):
+        data["facts"] = [wire.encode(fact) for fact in _facts(machine, request)]
+    return wire.Reply("ok", manifest.identity if manifest else None, drift=found, data=data)
+
+
+def transactions(machine: Machine) -> list[dict[str, Any]]:
+    """Return the last runs, the newest first: sequence, name, verb, who, began, ended, outcome, previous, target."""
+    shown = []
+    for transaction in record.history(machine.paths.transactions):
+        begin, end = transaction.last("begin") or {}, transaction.last(*record.TERMINAL)
+        shown.append(
+            {
+                "sequence": transaction.sequence,
+                "name": transaction.name,
+                "verb": begin.get("verb", ""),
+                "who": begin.get("who", ""),
+                "began": begin.get("time"),
+                "ended": end["time"] if end else None,
+                "outcome": transaction.outcome,
+                "previous": begin.get("previous"),
+                "target": begin.get("target"),
+                "evidence": os.path.isdir(os.path.join(transaction.folder, "evidence")),
+            }
+        )
+        if len(shown) == TRANSACTIONS_SHOWN:
+            break
+    return shown
+
+
+def _facts(machine: Machine, request: wire.Request) -> tuple[wire.Fact, ...]:
+    from obstack.agent import facts, outward  # not needed by a run that changes nothing
+
+    asked = request.params["facts"]
+    more: Mapping[str, Any] = asked if isinstance(asked, dict) else {}
+    wanted = outward.wanted(machine, request.manifest)
+    manifest = request.manifest
+    return facts.gather(
+        facts.Question(
+            root=machine.root,
+            state=machine.paths.state,
+            paths=(*wanted.links, *wanted.definitions, *more.get("paths", ())),
+            units=(*(unit.name for unit in manifest.units if unit.file), *more.get("units", ())) if manifest else (),
+            packages=tuple(more.get("packages", ())),
+            commands=tuple(more.get("commands", ())),
+            users=tuple(user.name for user in manifest.users) if manifest else (),
+            ours=frozenset(name for _, name in machine.ledger().claims),
+        )
+    )
+
+
+def health(machine: Machine, request: wire.Request) -> wire.Reply:
+    """Run every gate of the generation in force, the active ones too; a red one is a fault of exit code 1.
+
+    Raises AgentError `nothing-deployed`.
+    """
+    del request
+    manifest = _in_force(machine)
+    results = transition.run_gates(machine, manifest, {}, active=True)
+    machine.interrupts.check()
+    fault = None
+    if transition.red(results):
+        error = transition.gate_error(results, manifest.identity)
+        error.exit_code, error.state = CHECK_FAILED, "nothing was changed"
+        error.what = error.what.replace(
+            f" stayed red after the switch to generation {manifest.identity[:12]}", " is red"
+        )
+        error.do = f"observability logs {transition.red(results)[0].unit}"
+        fault = error.fault()
+    return wire.Reply("failed" if fault else "ok", manifest.identity, gates=results, fault=fault)
+
+
+def generations(machine: Machine, request: wire.Request) -> wire.Reply:
+    """Return the kept generations, and the last runs with how they ended."""
+    del request
+    data = {"generations": history.generations(machine), "transactions": transactions(machine)}
+    return wire.Reply("ok", machine.current(), data=data)
+
+
+def manifest(machine: Machine, request: wire.Request) -> wire.Reply:
+    """Return the manifest of the generation whose identity begins with `generation`. Raises AgentError."""
+    identity = history.find(machine, str(request.params.get("generation") or machine.current() or ""))
+    found = stage.load_manifest(machine, identity)
+    return wire.Reply("ok", machine.current(), data={"manifest": wire.encode(found)})
+
+
+def diff(machine: Machine, request: wire.Request) -> wire.Reply:
+    """Return both manifests and the contents, by digest, of the files that differ; secrets are left out.
+
+    `from` and `to` are beginnings of identities. Raises AgentError.
+    """
+    ends = [history.find(machine, str(request.params.get(end, ""))) for end in ("from", "to")]
+    before, after = (stage.load_manifest(machine, identity) for identity in ends)
+    known = {(file.path, file.digest) for file in before.files} & {(file.path, file.digest) for file in after.files}
+    contents = {
+        file.digest: machine.store.read_blob(file.digest).decode("utf-8", "replace")
+        for file in (*before.files, *after.files)
+        if (file.path, file.digest) not in known and not file.secret and file.size <= DIFF_LIMIT
+    }
+    data = {"from": wire.encode(before), "to": wire.encode(after), "contents": contents}
+    return wire.Reply("ok", machine.current(), data=data)
+
+
+def logs(machine: Machine, request: wire.Request) -> wire.Reply:
+    """Send the wanted lines as events of step `log`. Raises AgentError `logs-unreadable` and `unit-unknown`."""
+    from obstack.agent import logs as journal
+    from obstack.agent.services import ServiceFailure
+
+    in_force = _in_force(machine)
+    params = request.params
+    names = [unit.name for unit in in_force.units if not unit.boot_only]
+    unit = params.get("unit")
+    if unit and unit not in names:
+        raise AgentError(
+            exit_code=USAGE,
+            code="unit-unknown",
+            what=f"There is no unit {unit!r} in the generation in force.",
+            where=f"generation {in_force.identity[:12]}, which has: {', '.join(names)}",
+            do=f"observability logs {names[0]}" if names else "observability apply",
+            state="nothing was changed",
+        )
+    query = journal.Query(
+        units=[unit] if unit else names,
+        lines=int(params.get("lines") or 100),
+        since=params.get("since"),
+        grep=str(params.get("grep") or ""),
+        follow=bool(params.get("follow")),
+    )
+    try:
+        for event in journal.read_logs(journal.journal_of(in_force), query, lambda: machine.interrupts.pending):
+            machine.emit(event)
+    except (ServiceFailure, ValueError) as error:
+        raise AgentError(
+            exit_code=USAGE if isinstance(error, ValueError) else CHECK_FAILED,
+            code="logs-unreadable",
+            what=f"The logs could not be read: {error}.",
+            where=", ".join(query.units),
+            do="observability health --verbose",
+            state="nothing was changed",
+            detail=getattr(error, "detail", None),
+        ) from error
+    return wire.Reply("ok", in_force.identity)
+
+
+def _in_force(machine: Machine) -> wire.Manifest:
+    found = stage.load_current(machine)
+    if found is None:
+        raise AgentError(
+            exit_code=CHECK_FAILED,
+            code="nothing-deployed",
+            what="No generation is in force on this machine.",
+            where=machine.paths.current,
+            do="observability apply",
+            state="nothing was changed",
+        )
+    return found

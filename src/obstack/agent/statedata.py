@@ -1,0 +1,85 @@
+"""What a switch means for the data of a unit whose format changes: a copy before, and the way back to it after.
+
+A unit that goes to another format is stopped first. When a snapshot in the new format is here, the switch is a way
+back in time and the snapshot takes the place of the data; otherwise the data are copied.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from obstack.agent import snapshot, wire
+from obstack.agent.faults import CHANGE_FAILED, AgentError
+from obstack.agent.paths import Paths
+from obstack.agent.record import Transaction
+from obstack.agent.transition import Transition
+
+
+@dataclass(frozen=True)
+class FormatChange:
+    """A unit in both its forms; `snapshot` is the copy to go back to, or None when the switch goes forward."""
+
+    old: wire.UnitEntry
+    new: wire.UnitEntry
+    snapshot: snapshot.Snapshot | None
+
+
+def decide(paths: Paths, old: wire.Manifest | None, new: wire.Manifest) -> tuple[FormatChange, ...]:
+    """Return the units whose data format changes between two generations."""
+    before = {unit.name: unit for unit in old.units} if old else {}
+    found = []
+    for unit in new.units:
+        past = before.get(unit.name)
+        if unit.state and past and past.state and past.state.format != unit.state.format:
+            found.append(FormatChange(past, unit, snapshot.newest(paths, unit.name, unit.state.format)))
+    return tuple(found)
+
+
+def refuse_downgrade(changes: tuple[FormatChange, ...]) -> None:
+    """Raise AgentError `format-downgrade` when a rollback would leave a version with data it cannot read."""
+    for change in changes:
+        if change.snapshot is None and change.old.state and change.new.state:
+            raise AgentError(
+                exit_code=CHANGE_FAILED,
+                code="format-downgrade",
+                what=f"{change.new.name} would find data in the format {change.old.state.format}, which it cannot "
+                f"read; no copy in its own format {change.new.state.format} is kept.",
+                where=change.old.state.directory,
+                do="observability generations list    and choose one with the same data format",
+                state="nothing was changed",
+            )
+
+
+def carry(transition: Transition, changes: tuple[FormatChange, ...]) -> None:
+    """Stop the units of `changes` and copy or exchange their data. Raises AgentError."""
+    sequence = transition.writer.transaction.sequence
+    paths = transition.machine.paths
+    for change in changes:
+        transition.act(change.old, "stop", "its data format changes")
+        transition.machine.event("snapshot", "started", change.new.name, unit=change.new.name)
+        if change.snapshot is None:
+            taken = snapshot.take(paths, change.old, sequence)
+            transition.writer.append("snapshot", unit=change.new.name, path=taken.path)
+        else:
+            transition.writer.append("restoring", unit=change.new.name, directory=change.snapshot.directory)
+            snapshot.restore(change.snapshot, sequence)
+        transition.machine.event("snapshot", "done", change.new.name, unit=change.new.name)
+
+
+def carry_back(transition: Transition, transaction: Transaction) -> None:
+    """Undo what `carry` and the new version did to data, as far as the record says that anything was done.
+
+    Data that the new version may have written to give way to the copy taken before; they stay beside it.
+    Raises AgentError.
+    """
+    touched = {
+        entry["unit"] for entry in transaction.entries if entry["step"] == "acting" and entry["action"] != "stop"
+    }
+    units = {unit.name: unit for manifest in (transition.old, transition.new) if manifest for unit in manifest.units}
+    for entry in transaction.entries:
+        if entry["step"] == "restoring":
+            transition.act(units[entry["unit"]], "stop", "its data are put back")
+            snapshot.undo_restore(entry["directory"], transaction.sequence)
+        elif entry["step"] == "snapshot" and entry["unit"] in touched:
+            transition.act(units[entry["unit"]], "stop", "its data are put back")
+            snapshot.restore(snapshot.load(entry["path"]), transaction.sequence)

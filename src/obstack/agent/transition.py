@@ -1,0 +1,197 @@
+"""The switch itself: from one generation to another, or to nothing. The way forward and the way back are the same code.
+
+Order: stop what leaves, see to the data, make users and directories, flip `current`, converge the outside, let the
+service manager read its definitions, act on the units. Every act is recorded before it is done.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from obstack.agent import durable, gate, outward, stage, wire
+from obstack.agent.faults import CHANGE_FAILED, AgentError
+from obstack.agent.machine import Machine
+from obstack.agent.record import Writer
+from obstack.agent.services import ServiceFailure, ServiceManager, UnitState
+
+
+@dataclass
+class Transition:
+    """One way, from `old` to `new` (None is nothing at all).
+
+    `data` is called when the leaving units are stopped and nothing is flipped yet. With `boot`, only files are seen to:
+    the units are not running yet, and waiting for them would stop the boot. A `resolute` transition is a way back: it
+    tries every unit even when one fails, and raises at the end. `acted` gives the unix time of each act.
+    """
+
+    machine: Machine
+    writer: Writer
+    old: wire.Manifest | None
+    new: wire.Manifest | None
+    actions: tuple[wire.Action, ...]
+    data: Callable[[Transition], None] = lambda _: None
+    boot: bool = False
+    resolute: bool = False
+    acted: dict[str, float] = field(default_factory=dict)
+    failures: list[ServiceFailure] = field(default_factory=list)
+
+    @property
+    def manager(self) -> ServiceManager:
+        """The service manager of the machine."""
+        manifest = self.new or self.old
+        if manifest is None:
+            raise ValueError("a transition has at least one end")
+        return self.machine.manager(manifest)
+
+    def run(self) -> None:
+        """Go the whole way. Raises AgentError; then the machine is in between and the way back must be gone."""
+        self._act_on_all("stop")
+        self.data(self)
+        if self.new is not None:
+            outward.prepare(self.machine, self.new)
+            stage.own_tree(self.machine, self.new)
+        flip(self.machine, self.new)
+        # Crash here: `current` and the outside belong to different generations; recovery converges to one of them.
+        durable.crash_point("flipped")
+        if outward.converge(self.machine, self.new):
+            self._reload_definitions()
+        self._act_on_all("start", "restart", "reload")
+        if self.failures:
+            raise failure_error(self.failures)
+
+    def act(self, unit: wire.UnitEntry, action: str, reason: str = "") -> None:
+        """Record and do one act. Raises AgentError `act-failed`; a resolute transition keeps the failure for later."""
+        if self.boot:
+            return
+        self.machine.interrupts.check()
+        self.writer.append("acting", unit=unit.name, action=action)
+        self.machine.event("act", "started", f"{action} {unit.name}: {reason}", unit=unit.name, action=action)
+        # Crash here: the act is announced and not done; recovery acts on the unit again, which is safe.
+        durable.crash_point(f"act-{unit.name}")
+        try:
+            with self.machine.interrupts.region():
+                _do(self.manager, action, unit)
+        except ServiceFailure as failure:
+            self.machine.event("act", "failed", failure.what, unit=unit.name, action=action)
+            self.failures.append(failure)
+            if not self.resolute:
+                raise failure_error(self.failures) from failure
+        self.acted[unit.name] = time.time()
+        # Crash here: the unit runs with the new files and nothing says so but the announcement; recovery acts again.
+        durable.crash_point(f"acted-{unit.name}")
+
+    def _act_on_all(self, *kinds: str) -> None:
+        units = {unit.name: unit for manifest in (self.old, self.new) if manifest for unit in manifest.units}
+        for action in self.actions:
+            if action.action in kinds:
+                self.act(units[action.unit], action.action, action.reason)
+
+    def _reload_definitions(self) -> None:
+        # Crash here: unit files are new and the service manager does not know; recovery lets it read them again.
+        durable.crash_point("reload-definitions")
+        try:
+            self.manager.reload_definitions()
+        except ServiceFailure as failure:
+            self.failures.append(failure)
+            if not self.resolute:
+                raise failure_error(self.failures) from failure
+
+
+def _do(manager: ServiceManager, action: str, unit: wire.UnitEntry) -> None:
+    match action:
+        case "start":
+            manager.start(unit)
+        case "stop":
+            manager.stop(unit)
+        case "restart":
+            manager.restart(unit)
+        case "reload":
+            manager.reload(unit)
+        case _:
+            raise ValueError(f"no act is called {action!r}")
+
+
+def flip(machine: Machine, manifest: wire.Manifest | None) -> None:
+    """Make `current` lead to the generation, by one rename, or remove it. Raises AgentError."""
+    # Crash here: `current` leads to the old generation; recovery goes back to it.
+    durable.crash_point("flip")
+    if manifest is None:
+        durable.remove(machine.paths.current)
+    elif machine.current() != manifest.identity:
+        durable.replace_link(machine.paths.current, f"generations/{manifest.identity}")
+
+
+def states(machine: Machine, *manifests: wire.Manifest | None) -> dict[str, UnitState]:
+    """Return the states of all units of the manifests, from one question. Raises AgentError `manager-silent`."""
+    units = {unit.name: unit for manifest in manifests if manifest for unit in manifest.units}
+    present = [manifest for manifest in manifests if manifest]
+    if not present:
+        return {}
+    try:
+        return machine.manager(present[-1]).states(list(units.values()))
+    except ServiceFailure as failure:
+        raise AgentError(
+            exit_code=CHANGE_FAILED,
+            code="manager-silent",
+            what=f"The service manager could not be asked: {failure.what}.",
+            where=present[-1].manager,
+            do="observability preflight",
+            state="nothing was changed by this run",
+            detail=failure.detail,
+        ) from failure
+
+
+def running(observed: dict[str, UnitState]) -> frozenset[str]:
+    """Return the names of the units that run."""
+    return frozenset(name for name, state in observed.items() if state.running)
+
+
+def run_gates(
+    machine: Machine, manifest: wire.Manifest, acted: dict[str, float], *, active: bool
+) -> tuple[wire.GateResult, ...]:
+    """Run the gates of a generation and return their results. An interruption turns what is pending red."""
+    context = gate.GateContext(
+        root=machine.root,
+        tree=machine.paths.generation(manifest.identity),
+        manifest=manifest,
+        manager=machine.manager(manifest),
+        acted=acted,
+        active=active,
+        cancelled=lambda: machine.interrupts.pending,
+        on_event=machine.emit,
+    )
+    return gate.run_gates(manifest.gates, context)
+
+
+def red(results: Iterable[wire.GateResult]) -> list[wire.GateResult]:
+    """Return the results that did not pass."""
+    return [result for result in results if not result.passed]
+
+
+def gate_error(results: Iterable[wire.GateResult], identity: str) -> AgentError:
+    """Return the error for red gates: the first in its sentence, all of them in its detail."""
+    failed = red(results)
+    first = failed[0]
+    return AgentError(
+        exit_code=CHANGE_FAILED,
+        code="gate-failed",
+        what=f"Gate {first.name} stayed red after the switch to generation {identity[:12]}: {first.message}.",
+        where=f"unit {first.unit}" if first.unit else f"gate {first.name}",
+        do=f"observability logs {first.unit}    then correct the configuration and run: observability apply",
+        detail="\n".join(f"{result.name}: {result.message}\n{result.evidence}".rstrip() for result in failed),
+    )
+
+
+def failure_error(failures: list[ServiceFailure]) -> AgentError:
+    """Return the error for acts that failed."""
+    first = failures[0]
+    return AgentError(
+        exit_code=CHANGE_FAILED,
+        code="act-failed",
+        what=f"{first.what}.",
+        where=f"unit {first.unit}" if first.unit else "the service manager",
+        do=f"observability logs {first.unit}    then correct the configuration and run: observability apply",
+        detail="\n".join(f"{failure.what}\n{failure.detail}".rstrip() for failure in failures),
+    )

@@ -1,0 +1,66 @@
+"""Taking everything off the machine again: units, links, the state folder; with a purge also data and users.
+
+An uninstall that was begun is always ended, also by recovery: every step finds what is left of its work.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+from obstack.agent import durable, outward, record, stage, transition, wire
+from obstack.agent.faults import AgentError
+from obstack.agent.machine import Machine
+from obstack.agent.record import Writer
+
+KEPT = ("ledger.json", "lock", "transactions", "snapshots")
+"""What an uninstall without purge leaves in the state folder: what we made, what was done, and copies of data."""
+
+
+def uninstall(machine: Machine, *, purge: bool, who: str) -> wire.Reply:
+    """Remove what we made; without `purge`, data directories and users stay. The caller holds the lock.
+
+    Raises AgentError; running it again goes on where it stopped.
+    """
+    previous = machine.current()
+    writer = record.begin(machine.paths.transactions, verb="uninstall", who=who, previous=previous, target=None)
+    try:
+        writer.append("uninstalling", purge=purge)
+        dismantle(machine, writer, purge=purge)
+    finally:
+        writer.close()
+    return wire.Reply("committed", None, previous, data={"purged": purge})
+
+
+def dismantle(machine: Machine, writer: Writer, *, purge: bool) -> None:
+    """Do, or end, an uninstall. Idempotent. Raises AgentError."""
+    manifest = None
+    with contextlib.suppress(AgentError):  # a damaged generation must not keep anybody from getting rid of it
+        manifest = stage.load_current(machine)
+    if manifest is not None:
+        units = [unit for unit in reversed(manifest.units) if unit.file and not unit.boot_only]
+        actions = tuple(wire.Action(unit.name, "stop", "uninstall") for unit in units)
+        transition.Transition(machine, writer, manifest, None, actions, resolute=True).run()
+    else:
+        transition.flip(machine, None)
+        outward.converge(machine, None)
+    if not purge:
+        for name in sorted(os.listdir(machine.paths.state)):
+            if name not in KEPT:
+                # Crash here: a part of the store is gone and nothing refers to it; recovery removes the rest.
+                durable.crash_point("uninstall-state")
+                _remove(os.path.join(machine.paths.state, name))
+        writer.append("committed", generation=None)
+        return
+    outward.purge(machine)
+    writer.append("committed", generation=None)
+    # Crash here: only our own folder is left, and its record says that all else is done; a purge again removes it.
+    durable.crash_point("purge-state")
+    durable.remove_tree(machine.paths.state)
+
+
+def _remove(path: str) -> None:
+    if os.path.isdir(path) and not os.path.islink(path):
+        durable.remove_tree(path)
+    else:
+        durable.remove(path)
