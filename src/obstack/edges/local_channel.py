@@ -140,12 +140,12 @@ def _forwarded(process: subprocess.Popen[bytes]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    told = []
+    told: list[int] = []
 
     def forward(number: int, frame: FrameType | None) -> None:
-        del number, frame
+        del frame
         if not told:
-            told.append(True)
+            told.append(number)
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(signal.SIGTERM)
 
