@@ -108,16 +108,29 @@ class ArchiveCache(Protocol):
     """Verified archives on this machine, by SHA-256."""
 
     def find(self, entry: wire.ArchiveEntry) -> Path | None:
-        """Given an archive, return its file, or None when it is not here in full."""
+        """Given an archive, return its file, or None when it is not here in full. Its content is not read."""
 
-    def take(self, file: Path, entry: wire.ArchiveEntry, origin: str) -> Path:
+    def verify(self, digest: str) -> Path | None:
+        """Given a digest, read the archive and return its file; None when it is not here. A damaged one is removed."""
+
+    def take(self, file: Path, *, name: str, digest: str, origin: str) -> Path:
         """Given a file that was fetched from `origin`, verify it, move it into the cache and return its place there.
 
-        Raises ChangeFailed, naming both digests, when it is not the archive that was asked for.
+        Raises ChangeFailed, naming both digests, when it is not the archive `name` that was asked for.
         """
 
     def workspace(self) -> AbstractContextManager[Path]:
         """Return an empty folder on the cache's file system, which is removed at the end of the context."""
+
+
+class Downloads(Protocol):
+    """The way to files on web servers."""
+
+    def fetch(self, url: str, into: Path, message: str) -> bool:
+        """Given an address, write what is there to `into` and return True; False when the server has no such thing.
+
+        `message` is shown with the progress. Raises Unreachable when the server cannot be reached or breaks off.
+        """
 
 
 class ArtifactSource(Protocol):
@@ -140,8 +153,8 @@ class ArtifactSource(Protocol):
 class ArchiveMirror(Protocol):
     """A place of the site's own that has archives by SHA-256."""
 
-    def fetch(self, entry: wire.ArchiveEntry) -> bool:
-        """Given an archive, put it into the cache and return True, or return False when the mirror lacks it.
+    def fetch(self, name: str, digest: str) -> Path | None:
+        """Given an archive, put it into the cache and return its file, or None when the mirror lacks it.
 
         Raises Unreachable when the mirror cannot be reached, ChangeFailed when it holds something else.
         """

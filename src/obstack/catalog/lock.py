@@ -41,8 +41,7 @@ class Lock:
 
 def satisfies(artifact: Artifact, choice: ArtifactChoice) -> bool:
     """Given a locked artifact and a settled choice, return whether it is what the choice asks for."""
-    source = Source.RELEASE if choice.source is Source.MIRROR else choice.source
-    if artifact.source != source or (choice.suite is not None and artifact.suite != choice.suite):
+    if artifact.source != choice.source or (choice.suite is not None and artifact.suite != choice.suite):
         return False
     return choice.version is None or matches(artifact.version, choice.version)
 
@@ -83,7 +82,7 @@ def _verify_names(file: str, architecture: str, artifacts: Mapping[str, Artifact
             raise _damaged(file, f"{place}: component {artifact.component!r} is not known or stands in a wrong place")
         if artifact.architecture != architecture:
             raise _damaged(file, f"{place}: is of architecture {artifact.architecture!r}")
-        if artifact.source not in (Source.DEBIAN, Source.RELEASE):
+        if artifact.source not in set(Source):
             raise _damaged(file, f"{place}: source {artifact.source!r} is not known")
         for archive in artifact.archives:
             if not _DIGEST.fullmatch(archive.entry.digest):

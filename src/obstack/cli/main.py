@@ -16,6 +16,7 @@ from obstack.errors import Interrupted, StackError, UsageError
 COMMANDS: dict[str, Command] = {
     "completion": Command("obstack.cli.completion", "Print the script by which SHELL completes commands and options."),
     "config": Command("obstack.cli.config", "Begin, check, show and compare the configuration."),
+    "lock": Command("obstack.cli.lock", "Settle which archives are deployed, by digest."),
     "version": Command("obstack.cli.version", "Show the version of the program."),
 }
 """Every command: the module whose `command` it is, and its line in the overview. The module is imported when used."""

@@ -38,26 +38,31 @@ class ArtifactCache:
         except FileNotFoundError:
             return None
 
-    def find_digest(self, digest: str) -> Path | None:
-        """Given a digest of an archive whose size is not known yet, return its verified file, or None."""
+    def verify(self, digest: str) -> Path | None:
+        """Given a digest, read the archive and return its file; None when it is not here. A damaged one is removed."""
         place = self._archives / digest
-        return place if place.is_file() and digest_of(place) == digest else None
+        if not place.is_file():
+            return None
+        if digest_of(place) == digest:
+            return place
+        place.unlink()
+        return None
 
-    def take(self, file: Path, entry: ArchiveEntry, origin: str) -> Path:
+    def take(self, file: Path, *, name: str, digest: str, origin: str) -> Path:
         """Given a file that was fetched from `origin`, verify it, move it into the cache and return its place there.
 
-        Raises ChangeFailed, naming both digests, when it is not the archive that was asked for.
+        Raises ChangeFailed, naming both digests, when it is not the archive `name` that was asked for.
         """
         found = digest_of(file)
-        if found != entry.digest:
+        if found != digest:
             raise ChangeFailed(
                 code="archive-digest-mismatch",
-                what=f"What was fetched is not the archive {entry.name} that was asked for.",
-                where=f"{origin}: expected SHA-256 {entry.digest}, found {found}",
+                what=f"What was fetched is not the archive {name} that was asked for.",
+                where=f"{origin}: expected SHA-256 {digest}, found {found}",
                 state="it was thrown away; nothing was changed",
                 do="run the command again; if it stays so, do not trust this place and find out who changed the file",
             )
-        place = self._archives / entry.digest
+        place = self._archives / digest
         self._archives.mkdir(parents=True, exist_ok=True)
         with open(file, "rb") as content:
             os.fsync(content.fileno())

@@ -124,6 +124,14 @@ class DebianPackages:
     def _apt(self, suite: str, architecture: str) -> PrivateApt:
         own = self._own_suite()
         sources = sources_for(self._sources(), own, suite)
+        if not sources:
+            raise UsageError(
+                code="no-package-sources",
+                what=f"This machine's package sources name no archive that has the suite {suite}.",
+                where=f"{self._etc}/sources.list and {self._etc}/sources.list.d",
+                state="nothing was changed",
+                do="add the distribution's archive to the sources, or set artifacts.default.source to another",
+            )
         text = render_sources(sources, architecture, KEYRINGS, foreign=suite != own)
         return PrivateApt(self._folder, text, architecture, suite)
 
@@ -178,8 +186,9 @@ class DebianPackages:
                 [version for version, _ in missing], folder, lambda done: self._reporter.progress(message, done, total)
             )
             self._reporter.progress(message, total, total)
-            for version, entry in missing:
-                self._cache.take(_downloaded(folder, version, architecture), entry, version.filename)
+            for version, _ in missing:
+                file = _downloaded(folder, version, architecture)
+                self._cache.take(file, name=_name(version), digest=version.digest, origin=version.filename)
 
     def _fetch_from_pool(self, apt: PrivateApt, archive: Archive, suite: str) -> None:
         uris = dict.fromkeys(source.uri for source in sources_for(self._sources(), self._own_suite(), suite))
@@ -192,7 +201,8 @@ class DebianPackages:
                 except Unreachable as error:
                     problem = error
                     continue
-                self._cache.take(file, archive.entry, f"{uri}/{archive.location}")
+                entry = archive.entry
+                self._cache.take(file, name=entry.name, digest=entry.digest, origin=f"{uri}/{archive.location}")
                 return
         raise Unreachable(
             code="locked-package-gone",

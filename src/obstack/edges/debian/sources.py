@@ -13,8 +13,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from obstack.errors import UsageError
-
 POCKETS: Final = ("-updates", "-security")
 ROLLING: Final = {"sid", "unstable", "experimental"}
 ALIASES: Final = ("stable", "oldstable", "testing", "unstable", "sid")
@@ -101,19 +99,10 @@ def stanzas(text: str) -> Iterator[dict[str, str]]:
 def own_suite(sources: Iterable[PackageSource], codename: str) -> str:
     """Given the machine's sources and the code name of its release, return the suite that its packages come from.
 
-    A machine may follow `stable` or `sid` instead of a code name. Raises UsageError when its sources name no archive.
+    A machine may follow `stable` or `sid` instead of a code name.
     """
     names = {source.base for source in sources if "main" in source.components}
-    for name in (codename, *ALIASES):
-        if name and name in names:
-            return name
-    raise UsageError(
-        code="no-package-sources",
-        what="This machine's package sources name no Debian archive.",
-        where="/etc/apt/sources.list and /etc/apt/sources.list.d",
-        state="nothing was changed",
-        do="add the distribution's archive to the sources, or set artifacts.default.source to release or mirror",
-    )
+    return next((name for name in (codename, *ALIASES) if name in names), codename)
 
 
 def sources_for(sources: Iterable[PackageSource], own: str, suite: str) -> tuple[PackageSource, ...]:

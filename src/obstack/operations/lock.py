@@ -1,0 +1,101 @@
+"""From choices to artifacts: resolve what is not locked yet, and have every locked archive at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from obstack.catalog.artifact import Archive, Artifact
+from obstack.catalog.components import COMPONENTS, Component
+from obstack.catalog.lock import Lock, satisfies
+from obstack.errors import UsageError
+from obstack.model.components import ArtifactChoice, Source
+from obstack.model.site import Site
+from obstack.ports import ArchiveCache, ArchiveMirror, ArtifactSource
+
+
+@dataclass(frozen=True)
+class Supply:
+    """Where archives come from: the cache, the site's own mirror if it has one, and a source of each kind."""
+
+    cache: ArchiveCache
+    sources: Mapping[Source, ArtifactSource]
+    mirror: ArchiveMirror | None = None
+
+
+def decide_choice(site: Site, component: Component) -> ArtifactChoice:
+    """Given a component, return what the site chose for it.
+
+    What upstream publishes as source only comes from Debian, unless the site says otherwise by the component's name.
+    """
+    choice = site.artifacts.choice(component.name)
+    if component.release is None and component.name not in site.artifacts.components:
+        return choice if choice.source is Source.DEBIAN else ArtifactChoice()
+    return choice
+
+
+def resolve(
+    site: Site,
+    architecture: str,
+    supply: Supply,
+    *,
+    lock: Lock,
+    update: Collection[str] = (),
+    components: Iterable[str] = tuple(COMPONENTS),
+) -> Lock:
+    """Given the site and the lock so far, return the lock in which each of `components` is what the site chose.
+
+    What is locked already stays as it is, and nothing is asked of the network for it, except for the components named
+    in `update`. Raises what the sources raise.
+    """
+    artifacts: dict[str, Artifact] = dict(lock.artifacts(architecture))
+    for name in components:
+        component = COMPONENTS[name]
+        choice = decide_choice(site, component)
+        source = supply.sources[choice.source]
+        choice = source.settle(choice)
+        if name in update or name not in artifacts or not satisfies(artifacts[name], choice):
+            artifacts[name] = source.resolve(component, choice, architecture)
+    return lock.updated(architecture, artifacts)
+
+
+def ensure(artifacts: Collection[Artifact], supply: Supply, *, verify: bool = False) -> dict[str, Path]:
+    """Given locked artifacts, return the files of all their archives by digest, fetching what the cache lacks.
+
+    The mirror is asked first. With `verify`, the archives in the cache are read, and damaged ones fetched again; else
+    their names are believed, since the agent verifies what it unpacks. Raises what the sources raise.
+    """
+    entries = [archive.entry for artifact in artifacts for archive in artifact.archives]
+    for entry in entries:
+        if verify:
+            supply.cache.verify(entry.digest)
+        if supply.cache.find(entry) is None and supply.mirror is not None:
+            supply.mirror.fetch(entry.name, entry.digest)
+    for source in Source:
+        missing = [
+            artifact
+            for artifact in artifacts
+            if artifact.source == source and any(supply.cache.find(a.entry) is None for a in artifact.archives)
+        ]
+        if missing:
+            supply.sources[source].fetch(missing)
+    return {
+        archive.entry.digest: _file(supply, artifact, archive)
+        for artifact in artifacts
+        for archive in artifact.archives
+    }
+
+
+def _file(supply: Supply, artifact: Artifact, archive: Archive) -> Path:
+    file = supply.cache.find(archive.entry)
+    if file is not None:
+        return file
+    # Whatever came in had the right digest, so it can only be that the lock gives another size for it.
+    raise UsageError(
+        code="locked-size-wrong",
+        what=f"The lock gives a wrong size for {archive.entry.name}.",
+        where=f"component {artifact.component}: {archive.entry.size} bytes, SHA-256 {archive.entry.digest}",
+        state="nothing was changed",
+        do=f"observability lock --update {artifact.component}",
+    )
