@@ -190,7 +190,12 @@ def make_directory(path: str, mode: int = 0o755, owner: str | None = None, group
         make_directory(parent)
     ids = identifiers(owner, group, path)
     with explained(path):
-        os.mkdir(path, 0o700)
+        try:
+            os.mkdir(path, 0o700)
+        except FileExistsError:
+            if os.path.isdir(path):
+                return False  # another run was faster
+            raise
         if ids is not None:
             os.chown(path, *ids)
         os.chmod(path, mode)

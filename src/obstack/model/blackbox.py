@@ -27,7 +27,7 @@ class Probe(Section):
         default=ProbeKind.HTTP, description="How it is probed: http, tcp, icmp or dns.", examples=["http"]
     )
     target: ProbeTarget = Field(
-        description="A URL for http, host:port for tcp, a host for icmp and dns.",
+        description="A URL for http, host:port for tcp, a host for icmp, a DNS server for dns.",
         examples=["https://www.example.org/"],
     )
 

@@ -23,7 +23,7 @@ COMPONENTS: Final = ("prometheus", "alertmanager", "node-exporter", "blackbox-ex
 RESERVED_PORTS: Final = {22: "SSH"}
 RESERVED_USERS: Final = {"observability-gate": "the account of the gate probes"}
 RESERVED_RECEIVERS: Final = {"nobody": "the receiver that tells nobody", "gate": "the receiver of gate alerts"}
-SERVER_LABELS: Final = ("environment", "host", "instance", "job")
+SERVER_LABELS: Final = ("environment", "host", "instance", "job", "role")
 EXTERNAL_LABELS: Final = ("environment", "host")
 TARGET_LABELS: Final = ("instance", "job")
 RESERVED_JOBS: Final = (*COMPONENTS, "probes")
@@ -110,7 +110,7 @@ def _taken_labels(path: Path, labels: Mapping[str, str], taken: Sequence[str]) -
     sources = {"environment": "the key environment", "host": "server.name"}
     for label in labels:
         if label in taken:
-            origin = sources.get(label, "the scrape itself")
+            origin = sources.get(label, "the stack itself")
             yield Finding(
                 (*path, label),
                 f"must not set the label {label}, which comes from {origin}",
@@ -230,7 +230,7 @@ _PROBE_FORMS: Final = {
     ProbeKind.HTTP: ("a URL that begins with http:// or https://", "https://www.example.org/"),
     ProbeKind.TCP: ("host:port", "db-1.example.org:5432"),
     ProbeKind.ICMP: ("a host name or an address", "router.example.org"),
-    ProbeKind.DNS: ("a host name or an address", "dns-1.example.org"),
+    ProbeKind.DNS: ("the host name or address of a DNS server", "dns-1.example.org"),
 }
 
 

@@ -100,7 +100,8 @@ def _alone(document: Document) -> Examination:
 
 
 def _init_remedy(folder: FilePath) -> str:
-    return f"observability config init --config {folder} --domain NAME"
+    where = "" if str(folder) == "config" else f" --config {folder}"
+    return f"observability config init{where} --domain NAME"
 
 
 def _read(file: FilePath, remedy: str) -> Document:
@@ -141,11 +142,10 @@ def _judge(values: dict[str, Any], sources: Sources) -> Examination:
     if site is not None:
         problems += [sources.problem(finding, at_key=_names_a_key(finding)) for finding in cross_rules(site)]
     production = values.get("environment", "production") == "production"
-    told = {(problem.file, problem.line, problem.column) for problem in problems}
-    for finding in suspicions(values, production=production):
-        problem = sources.problem(finding)
-        if (problem.file, problem.line, problem.column) not in told:
-            problems.append(problem)
+    suspected = [sources.problem(finding) for finding in suspicions(values, production=production)]
+    # That a placeholder has not the form of the real value goes without saying.
+    paths = {problem.path for problem in suspected}
+    problems = [problem for problem in problems if problem.path not in paths] + suspected
     loaded = None if site is None else LoadedConfiguration(site, values, sources)
     return Examination(loaded, sources, sources.in_order(problems))
 

@@ -133,6 +133,8 @@ class _Reader:
 
     def _syntax(self, error: Any) -> Document:
         mark = error.problem_mark or error.context_mark
+        if "expected ':'" in str(error.problem):
+            mark = error.context_mark or mark  # the line without a colon, not the next one
         place = Origin(self.file, mark.line + 1, mark.column + 1) if mark is not None else Origin(self.file)
         tabbed = [number for number, line in enumerate(self.lines, 1) if re.match(r" *\t", line)]
         if "'\\t'" in str(error.problem) and tabbed:
@@ -141,8 +143,9 @@ class _Reader:
                 self._report(where, (), "a tab is used for indentation", "Indent with spaces, two a level.")
             return Document(self.file, None, self.lines, tuple(self.problems))
         message, remedy = _explain(str(error.problem))
-        if error.context_mark is not None and error.context_mark.line + 1 != place.line:
-            message += f" (it began on line {error.context_mark.line + 1})"
+        begun = error.context_mark
+        if message.endswith("closed") and begun is not None and begun.line + 1 != place.line:
+            message += f" (it began on line {begun.line + 1})"
         return self._refuse(place, message, remedy)
 
     def _report(self, place: Origin, path: Path, message: str, remedy: str) -> None:
@@ -185,11 +188,12 @@ class _Reader:
                     place, path, "the merge key << is not allowed", "Write the keys out, or use an environment overlay."
                 )
                 continue
-            if not isinstance(key_node, ScalarNode) or str(key_node.tag) != f"{_CORE}str" or not key_node.value:
-                shown = key_node.value if isinstance(key_node, ScalarNode) else "a list or mapping"
-                self._report(
-                    place, path, f"the key {shown or '(empty)'} is not text", "Put the key in quotes, or correct it."
-                )
+            if not isinstance(key_node, ScalarNode):
+                self._report(place, path, "a key must be text, not a list or mapping", "Write a plain key.")
+                continue
+            if str(key_node.tag) != f"{_CORE}str" or not key_node.value:
+                shown = key_node.value or "(empty)"
+                self._report(place, path, f"the key {shown} is not text", "Put the key in quotes, or correct it.")
                 continue
             if not self._readable(key_node, path):
                 continue
@@ -204,6 +208,8 @@ class _Reader:
                     "Keep one and remove the other.",
                 )
                 continue
+            if isinstance(value, Scalar) and not value.written:
+                value = Scalar(None, place, False)  # an absent value stands where its key does
             entries[key] = (place, value)
         return Mapping(entries, self._place(node))
 
