@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 CACHE = Path("/var/cache/observability-tests/contract")
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
-PROGRAMS = {
-    "prometheus": "usr/bin/prometheus",
-    "promtool": "usr/bin/promtool",
-    "alertmanager": "usr/bin/prometheus-alertmanager",
-    "amtool": "usr/bin/amtool",
-    "node_exporter": "usr/bin/prometheus-node-exporter",
-    "blackbox_exporter": "usr/bin/prometheus-blackbox-exporter",
-    "nginx": "usr/sbin/nginx",
-}
 PACKAGES = (
     "prometheus",
     "promtool",
@@ -28,6 +20,10 @@ PACKAGES = (
 )
 NGINX_LIBRARIES = ("libcrypt1", "libpcre2-8-0", "zlib1g", "libc6")
 LIBRARY_FOLDERS = ("usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu")
+LOADERS = ("lib64/ld-linux-x86-64.so.2", "usr/lib64/ld-linux-x86-64.so.2")
+
+
+SUITES = ("bookworm", "trixie", "sid")
 
 
 @dataclass(frozen=True)
@@ -36,6 +32,10 @@ class Distribution:
 
     suite: str
     folder: Path
+
+    def artifact(self, component: str) -> Path:
+        """Return the folder that stands for the component's artifact."""
+        return self.folder / "nginx" if component == "nginx" else self.folder / "root"
 
     def version(self, package: str) -> str:
         """Return the version of the package that was unpacked."""
@@ -53,6 +53,7 @@ def distribution(suite: str) -> Distribution:
     if not done.exists():
         _download(suite, folder)
         _unpack(folder)
+        _wrap_nginx(folder)
         done.touch()
     return Distribution(suite, folder)
 
@@ -102,3 +103,15 @@ def _unpack(folder: Path) -> None:
     for archive in sorted((folder / "archives").glob("*.deb")):
         target = folder / "libc" if archive.name.startswith("libc6_") else folder / "root"
         subprocess.run(["dpkg-deb", "-x", str(archive), str(target)], check=True, env={**os.environ, "TZ": "UTC"})
+
+
+def _wrap_nginx(folder: Path) -> None:
+    """Start nginx by its own suite's loader: newer ones need a newer C library than this machine may have."""
+    loader = next(folder / "libc" / name for name in LOADERS if (folder / "libc" / name).is_file())
+    folders = ":".join(str(folder / part / name) for part in ("libc", "root") for name in LIBRARY_FOLDERS)
+    program = folder / "root/usr/sbin/nginx"
+    wrapper = folder / "nginx/usr/sbin/nginx"
+    wrapper.parent.mkdir(parents=True, exist_ok=True)
+    command = shlex.join([str(loader), "--library-path", folders, str(program)])
+    wrapper.write_text(f'#!/bin/sh\nunset LD_LIBRARY_PATH\nexec {command} "$@"\n')
+    wrapper.chmod(0o755)

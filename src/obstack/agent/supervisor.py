@@ -151,8 +151,13 @@ class _Transport(xmlrpc.client.Transport):
         self.path = path
         self.timeout_s = timeout_s
 
-    def make_connection(self, host: Any) -> http.client.HTTPConnection:  # noqa: ARG002 - the base class's form
-        return _Connection(self.path, self.timeout_s)
+    def make_connection(self, host: Any) -> http.client.HTTPConnection:
+        # One for all requests of the proxy, remembered so that leaving the proxy closes it.
+        connection = self._connection[1]
+        if connection is None:
+            connection = _Connection(self.path, self.timeout_s)
+            self._connection = host, connection
+        return connection
 
 
 def parse_state(info: dict[str, Any], enabled: bool) -> UnitState:
