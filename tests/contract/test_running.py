@@ -20,7 +20,7 @@ from obstack.agent import wire
 from obstack.agent.gate import GateContext, run_gates
 from obstack.agent.services import ServiceFailure
 from obstack.agent.supervisor import Supervisor
-from obstack.edges.supervisord import Supervisord
+from obstack.edges.embedded.supervisord import Supervisord
 from obstack.model.layout import Layout, Manager
 from obstack.model.site import Site
 
