@@ -45,7 +45,9 @@ class Contents:
 class Channel(Protocol):
     """A way to the agent of one machine. One request, one conversation."""
 
-    node: str
+    @property
+    def node(self) -> str:
+        """The name of the machine, for messages."""
 
     def ask(self, request: wire.Request, contents: Contents, on_event: Callable[[wire.Event], None]) -> wire.Reply:
         """Send the request, serve what the agent needs, pass its events on and return its reply.

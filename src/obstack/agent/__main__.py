@@ -167,7 +167,7 @@ CHANGING: dict[str, Handler] = {
     "uninstall": _uninstall,
     "recover": _recover,
 }
-READING = ("inspect", "health", "generations", "manifest", "diff", "logs")
+READING = ("inspect", "health", "generations", "manifest", "diff", "contents", "logs")
 
 
 def boot_recover(root: str) -> int:

@@ -1,4 +1,4 @@
-"""The verbs that change nothing: inspect, health, generations, manifest, diff and logs."""
+"""The verbs that change nothing: inspect, health, generations, manifest, diff, contents and logs."""
 
 from __future__ import annotations
 
@@ -63,12 +63,13 @@ def _facts(machine: Machine, request: wire.Request) -> tuple[wire.Fact, ...]:
     more: Mapping[str, Any] = asked if isinstance(asked, dict) else {}
     wanted = outward.wanted(machine, request.manifest)
     manifest = request.manifest
+    units = manifest.units if manifest else ()
     return facts.gather(
         facts.Question(
             root=machine.root,
             state=machine.paths.state,
             paths=(*wanted.links, *wanted.definitions, *more.get("paths", ())),
-            units=(*(unit.name for unit in manifest.units if unit.file), *more.get("units", ())) if manifest else (),
+            units=(*(unit.name for unit in units if unit.file), *more.get("units", ())),
             packages=tuple(more.get("packages", ())),
             commands=tuple(more.get("commands", ())),
             users=tuple(user.name for user in manifest.users) if manifest else (),
@@ -127,6 +128,21 @@ def diff(machine: Machine, request: wire.Request) -> wire.Reply:
     }
     data = {"from": wire.encode(before), "to": wire.encode(after), "contents": contents}
     return wire.Reply("ok", machine.current(), data=data)
+
+
+def contents(machine: Machine, request: wire.Request) -> wire.Reply:
+    """Return the contents, by digest, of those files of the generation in force named in `paths`, but no secret.
+
+    Raises AgentError `nothing-deployed`.
+    """
+    in_force = _in_force(machine)
+    wanted = set(request.params.get("paths", ()))
+    found = {
+        file.digest: machine.store.read_blob(file.digest).decode("utf-8", "replace")
+        for file in in_force.files
+        if file.path in wanted and not file.secret and file.size <= DIFF_LIMIT
+    }
+    return wire.Reply("ok", in_force.identity, data={"contents": found})
 
 
 def logs(machine: Machine, request: wire.Request) -> wire.Reply:

@@ -14,9 +14,39 @@ from obstack.cli.output import print_error
 from obstack.errors import Interrupted, StackError, UsageError
 
 COMMANDS: dict[str, Command] = {
-    "completion": Command("obstack.cli.completion", "Print the script by which SHELL completes commands and options."),
+    "preflight": Command(
+        "obstack.cli.preflight",
+        "Judge machine and configuration before anything is written; exit 1 when something blocks.",
+    ),
+    "setup": Command(
+        "obstack.cli.setup", "Set a machine up: preflight, plan, confirmation, one transaction, and every gate green."
+    ),
     "config": Command("obstack.cli.config", "Begin, check, show and compare the configuration."),
-    "lock": Command("obstack.cli.lock", "Settle which archives are deployed, by digest."),
+    "lock": Command(
+        "obstack.cli.lock",
+        "Resolve the components' versions and write them with their SHA-256 into artifacts.lock.json.",
+    ),
+    "plan": Command("obstack.cli.plan", "Show what an apply would change, which unit it would act on, and why."),
+    "apply": Command("obstack.cli.apply", "Make the machine what the configuration says, in one transaction."),
+    "health": Command(
+        "obstack.cli.health",
+        "Prove that the stack works: every gate, from a real scrape to a real alert; exit 1 when one is red.",
+    ),
+    "status": Command(
+        "obstack.cli.status",
+        "Show what is in force: generation, units, drift, the last runs, and where the front door is.",
+    ),
+    "drift": Command(
+        "obstack.cli.drift", "Show how the machine differs from the generation in force; exit 1 when it does."
+    ),
+    "logs": Command("obstack.cli.logs", "Show the logs of the stack, of all units or of UNIT."),
+    "rollback": Command("obstack.cli.rollback", "Go back to an earlier generation, in one transaction."),
+    "generations": Command(
+        "obstack.cli.generations", "List, show, compare and prune the generations that the machine keeps."
+    ),
+    "recover": Command("obstack.cli.recover", "Finish what an interrupted run has left, forward or back."),
+    "uninstall": Command("obstack.cli.uninstall", "Take the stack off the machine."),
+    "completion": Command("obstack.cli.completion", "Print the script by which SHELL completes commands and options."),
     "version": Command("obstack.cli.version", "Show the version of the program."),
 }
 """Every command: the module whose `command` it is, and its line in the overview. The module is imported when used."""

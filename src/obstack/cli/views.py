@@ -163,14 +163,16 @@ def _tail(text: str, lines: int = 20) -> list[str]:
 def outcome_lines(node: str, reply: wire.Reply, seconds: float) -> list[str]:
     """Given the reply to a change, return what was done."""
     generation = short(reply.generation)
-    if reply.outcome == "unchanged":
+    green = sum(gate.passed for gate in reply.gates)
+    gates = f", {green} of {count(len(reply.gates), 'gate')} green" if reply.gates else ""
+    if reply.outcome == "unchanged" and reply.fault is None:
         return [f"{node}: nothing to do, generation {generation} is in force ({seconds:.1f} s)"]
+    if reply.outcome == "unchanged":
+        return [f"{node}: nothing was changed, generation {generation} is in force{gates} ({seconds:.1f} s)"]
     acting = [action for action in reply.actions if action.action != "none"]
     word = paint(reply.outcome, OUTCOME_COLOUR.get(reply.outcome), bold=True)
     lines = [f"  {line}" for line in action_table(acting)]
     healed = [f"  healed {line}" for line in drift_table(reply.drift)] if reply.outcome == "committed" else []
-    green = sum(gate.passed for gate in reply.gates)
-    gates = f", {green} of {count(len(reply.gates), 'gate')} green" if reply.gates else ""
     return [f"{node}: {word}, generation {generation}{gates} ({seconds:.1f} s)", *lines, *healed]
 
 
@@ -191,7 +193,7 @@ def status_lines(inspection: Inspection, place: str, chosen_by: str) -> list[str
     )
     colours = [UNIT_COLOUR.get(unit.active, "yellow") for unit in inspection.units]
     runs = [
-        (str(run.get("name", "")), str(run.get("outcome") or "unfinished"), short(run.get("target")))
+        (run["name"], run["verb"], run["outcome"] or "unfinished", short(run["target"]))
         for run in inspection.transactions[:RUNS_SHOWN]
     ]
     return [

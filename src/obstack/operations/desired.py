@@ -9,7 +9,8 @@ from typing import Protocol
 
 from obstack.agent import wire
 from obstack.catalog.artifact import Artifact
-from obstack.model.layout import Layout
+from obstack.catalog.components import COMPONENTS
+from obstack.model.layout import Layout, Manager
 from obstack.model.rules import secret_references
 from obstack.model.site import Site
 from obstack.plan.generation import build_generation
@@ -42,6 +43,11 @@ class Provision:
 
     artifacts: Mapping[str, Artifact]
     files: Mapping[str, Path]
+
+
+def components_of(layout: Layout) -> tuple[str, ...]:
+    """Given a node's layout, return the components that it runs: a server has a journal of its own."""
+    return tuple(name for name in COMPONENTS if name != "journal-remote" or layout.manager is Manager.SUPERVISOR)
 
 
 def build_desired(

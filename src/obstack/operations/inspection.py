@@ -39,7 +39,7 @@ def inspect(channel: Channel, reporter: Reporter, *, question: Mapping[str, Sequ
     data = reply.data
     manifest = data.get("manifest")
     return Inspection(
-        node=channel.node,
+        node=manifest["node"] if manifest else channel.node,
         generation=reply.generation,
         manifest=wire.decode(wire.Manifest, manifest) if manifest else None,
         drift=reply.drift,

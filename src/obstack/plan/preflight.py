@@ -68,9 +68,9 @@ class Port:
 class Needs:
     """What the desired generation asks of the machine.
 
-    `domain` is None while there is no valid configuration. `installed` is whether a generation of ours is in force: then
-    our own units may hold our ports. `private` is a private root of `observability up`: neither root nor systemd is
-    needed there.
+    `domain` is None while there is no valid configuration. `installed` is whether a generation of ours is in force:
+    then our own units may hold our ports. `private` is a private root of `observability up`: neither root nor systemd
+    is needed there.
     """
 
     node: str
@@ -107,10 +107,11 @@ def blocked(findings: Iterable[Finding]) -> bool:
 
 def configuration_findings(problems: Iterable[Problem]) -> tuple[Finding, ...]:
     """Given the faults of the configuration, return each as a blocking finding."""
-    return tuple(
-        Finding(Severity.BLOCK, "configuration", f"{problem.path}: {problem.message}", problem.place, problem.remedy)
-        for problem in problems
-    )
+    return tuple(_block("configuration", _problem_text(problem), problem.place, problem.remedy) for problem in problems)
+
+
+def _problem_text(problem: Problem) -> str:
+    return f"{problem.path}: {problem.message}" if problem.line else f"The file {problem.file} {problem.message}."
 
 
 def error_finding(error: StackError) -> Finding:

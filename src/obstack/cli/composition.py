@@ -1,0 +1,120 @@
+"""The composition root: which edges each operation is given. The only module that knows both.
+
+Everything is imported where it is used: a verb that only asks the agent starts without the model and its libraries.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import platform
+import time
+from typing import TYPE_CHECKING
+
+from obstack.cli.options import Target
+from obstack.ports import Channel, Reporter
+
+if TYPE_CHECKING:
+    from obstack.edges.secrets import FileSecrets
+    from obstack.model.site import Site
+    from obstack.operations.desired import Desired, Provision
+    from obstack.operations.preflight import Preflight
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> float:
+        """Return seconds since 1970-01-01 UTC."""
+        return time.time()
+
+
+def who() -> str:
+    """Return who runs this, for the lock and the record: the person behind sudo, if any."""
+    return os.environ.get("SUDO_USER") or getpass.getuser()
+
+
+def open_channel(target: Target) -> Channel:
+    """Given a target, return the channel to its agent. Nothing is started before the first request."""
+    from obstack.cli.supply import cache_folder
+    from obstack.edges.local_channel import LocalChannel
+
+    return LocalChannel(platform.node().partition(".")[0] or "localhost", target.layout.root, cache_folder() / "agent")
+
+
+def file_secrets(target: Target) -> FileSecrets:
+    """Given a target, return where its secrets are kept."""
+    from obstack.edges.configfile import SECRETS_FOLDER
+    from obstack.edges.secrets import FileSecrets
+
+    return FileSecrets(target.configuration / SECRETS_FOLDER)
+
+
+def load_site(target: Target) -> Site:
+    """Given a target, return its configuration, judged with its secrets. Raises ConfigurationError with all."""
+    from obstack.edges.configfile import FileConfigurations
+    from obstack.operations.configuration import load_configuration
+
+    secrets = file_secrets(target)
+    return load_configuration(FileConfigurations(target.configuration), secrets, target.environment).site
+
+
+def build_desired(target: Target, reporter: Reporter) -> Desired:
+    """Given a target, return what its configuration says the node must be; artifacts it lacks are fetched."""
+    from obstack.edges.certificates import InternalAuthority
+    from obstack.operations import desired
+
+    reporter.step("Reading the configuration")
+    site = load_site(target)
+    secrets = file_secrets(target)
+    provision = provide(target, site, reporter)
+    reporter.step("Rendering")
+    authority = InternalAuthority(secrets, site.name)
+    return desired.build_desired(
+        site, target.layout, provision, secrets=secrets, authority=authority, clock=SystemClock()
+    )
+
+
+def provide(target: Target, site: Site, reporter: Reporter, *, fetch: bool = True) -> Provision:
+    """Given a site, return its locked artifacts with their files; what is not locked yet is resolved and locked.
+
+    With `fetch` false nothing is downloaded but package indexes, and there are no files.
+    """
+    from obstack.cli.supply import make_supply
+    from obstack.edges.debian.apt import own_architecture
+    from obstack.edges.lock_file import LockFile
+    from obstack.operations.desired import Provision, components_of
+    from obstack.operations.lock import ensure, resolve
+
+    file, architecture, supply = LockFile(target.configuration), own_architecture(), make_supply(site, reporter)
+    components = components_of(target.layout)
+    lock = resolve(site, architecture, supply, lock=file.read(), components=components)
+    file.write(lock)
+    artifacts = {name: lock.artifacts(architecture)[name] for name in components}
+    return Provision(artifacts, ensure(tuple(artifacts.values()), supply) if fetch else {})
+
+
+def judge(target: Target, reporter: Reporter) -> Preflight:
+    """Given a target, return the findings of preflight."""
+    from obstack.edges.configfile import FileConfigurations
+    from obstack.edges.resolution import resolve
+    from obstack.operations.preflight import preflight
+
+    return preflight(
+        open_channel(target),
+        FileConfigurations(target.configuration),
+        file_secrets(target),
+        reporter,
+        environment=target.environment,
+        private=target.private,
+        resolve=resolve,
+        settle_artifacts=lambda site: provide(target, site, reporter, fetch=False),
+    )
+
+
+def repair_secrets(target: Target) -> tuple[str, ...]:
+    """Given a target, do what `preflight --fix` may do, and return what was done."""
+    from obstack.edges.configfile import FileConfigurations
+    from obstack.operations.preflight import repair
+
+    return repair(FileConfigurations(target.configuration), file_secrets(target), environment=target.environment)

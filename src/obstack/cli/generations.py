@@ -1,0 +1,112 @@
+"""`observability generations list|show|diff|prune`."""
+
+from __future__ import annotations
+
+import click
+
+from obstack.agent.wire import encode
+from obstack.cli.composition import open_channel, who
+from obstack.cli.lazy import documented
+from obstack.cli.options import Target, json_option, quiet_option, target_options, wait_option
+from obstack.cli.output import print_json, print_line, table
+from obstack.cli.progress import reporter
+from obstack.cli.views import count, difference_lines, manifest_lines, moment, short
+from obstack.operations.generations import (
+    compare_generations,
+    list_generations,
+    prune_generations,
+    show_generation,
+)
+from obstack.ports import Channel
+
+
+@click.group()
+def command() -> None:
+    """List, show, compare and prune the generations that the machine keeps."""
+
+
+def print_generations(channel: Channel, *, quiet: bool, as_json: bool) -> None:
+    """Print the generations that the machine keeps, the one committed last first."""
+    with reporter(quiet=quiet) as progress:
+        generations = list_generations(channel, progress)
+    if as_json:
+        print_json({"node": channel.node, "generations": [encode(item) for item in generations]})
+        return
+    rows = [
+        (
+            "*" if item.current else " ",
+            short(item.identity),
+            ", ".join(moment(time) for time in item.committed) or "never",
+        )
+        for item in generations
+    ]
+    for line in table(rows, header=("", "generation", "came into force")):
+        print_line(line)
+
+
+@documented("observability generations list", "observability generations list --json", group=command, name="list")
+@target_options()
+@quiet_option
+@json_option
+def list_command(*, target: Target, quiet: bool, as_json: bool) -> None:
+    """List the generations that the machine keeps."""
+    print_generations(open_channel(target), quiet=quiet, as_json=as_json)
+
+
+@documented("observability generations show 3f9a1c2b", group=command, name="show")
+@click.argument("generation")
+@target_options()
+@quiet_option
+@json_option
+def show_command(*, generation: str, target: Target, quiet: bool, as_json: bool) -> None:
+    """Show what a generation consists of: GENERATION is the beginning of its id."""
+    with reporter(quiet=quiet) as progress:
+        manifest = show_generation(open_channel(target), generation, progress)
+    if as_json:
+        print_json({"generation": manifest.identity, "manifest": encode(manifest)})
+        return
+    for line in manifest_lines(manifest):
+        print_line(line)
+
+
+@documented(
+    "observability generations diff 77d0e4aa 3f9a1c2b",
+    group=command,
+    name="diff",
+)
+@click.argument("before")
+@click.argument("after")
+@target_options()
+@quiet_option
+@json_option
+def diff_command(*, before: str, after: str, target: Target, quiet: bool, as_json: bool) -> None:
+    """Show what differs between two generations. The content of secret files is never shown."""
+    with reporter(quiet=quiet) as progress:
+        difference = compare_generations(open_channel(target), before, after, progress)
+    if as_json:
+        print_json(encode(difference))
+        return
+    for line in difference_lines(difference, diffs=True, additions=True) or ["nothing differs"]:
+        print_line(line)
+
+
+@documented("observability generations prune --keep 5", group=command, name="prune")
+@target_options()
+@click.option("--keep", type=click.IntRange(min=1), default=10, metavar="N", help="How many to keep. [default: 10]")
+@wait_option
+@quiet_option
+@json_option
+def prune_command(*, target: Target, keep: int, wait_s: float, quiet: bool, as_json: bool) -> None:
+    """Drop all but the newest generations and what only they used.
+
+    The generation in force and the one before it are always kept.
+    """
+    channel = open_channel(target)
+    with reporter(quiet=quiet) as progress:
+        removed = prune_generations(channel, keep, progress, who=who(), wait_s=wait_s)
+    if as_json:
+        print_json({"node": channel.node, "removed": list(removed)})
+        return
+    for identity in removed:
+        print_line(f"dropped {short(identity)}")
+    print_line(f"{channel.node}: {count(len(removed), 'generation')} dropped")

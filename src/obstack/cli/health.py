@@ -1,0 +1,66 @@
+"""`observability health`."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import click
+
+from obstack.cli.composition import open_channel
+from obstack.cli.conclude import conclude, reply_document
+from obstack.cli.lazy import documented
+from obstack.cli.options import Target, json_option, quiet_option, target_options
+from obstack.cli.output import print_line
+from obstack.cli.progress import reporter
+from obstack.cli.views import gate_lines, moment
+from obstack.errors import UsageError
+from obstack.operations.asking import error_of
+from obstack.operations.health import check_health
+from obstack.ports import Channel
+
+
+@documented("observability health", "observability health --verbose", "observability health --watch --interval 10")
+@target_options()
+@click.option("--verbose", "-v", is_flag=True, help="Show the green gates too.")
+@click.option("--watch", is_flag=True, help="Check again and again, until Ctrl-C.")
+@click.option(
+    "--interval", type=click.IntRange(min=1), default=5, metavar="SECONDS", help="Pause of --watch. [default: 5]"
+)
+@quiet_option
+@json_option
+def command(*, target: Target, verbose: bool, watch: bool, interval: int, quiet: bool, as_json: bool) -> int:
+    """Prove that the stack works: every gate, from a real scrape to a real alert; exit 1 when one is red."""
+    if watch and as_json:
+        raise UsageError(
+            code="usage",
+            what="--watch and --json exclude each other: --json prints one document.",
+            where="the command line of `observability health`",
+            state="nothing was touched",
+            do="observability health --json",
+        )
+    channel = open_channel(target)
+    if watch:
+        _watch(channel, verbose, interval)
+    started = time.monotonic()
+    with reporter(quiet=quiet) as progress:
+        reply = check_health(channel, progress)
+    document = reply_document(channel.node, reply, time.monotonic() - started)
+    lines = gate_lines(channel.node, reply.gates, reply.generation, verbose=verbose) if reply.gates else []
+    return conclude(reply, document | {"healthy": reply.fault is None}, lines, as_json=as_json)
+
+
+def _watch(channel: Channel, verbose: bool, interval_s: int) -> None:
+    """Show the health until Ctrl-C: on a terminal in place, elsewhere one report after the other."""
+    while True:
+        with reporter(quiet=True) as progress:
+            reply = check_health(channel, progress)
+        if sys.stdout.isatty():
+            click.clear()
+        print_line(moment(time.time()))
+        for line in gate_lines(channel.node, reply.gates, reply.generation, verbose=verbose):
+            print_line(line)
+        if reply.fault is not None and not reply.gates:
+            raise error_of(reply.fault)
+        sys.stdout.flush()
+        time.sleep(interval_s)

@@ -1,0 +1,103 @@
+"""`observability setup`."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import click
+
+from obstack.cli.composition import build_desired, file_secrets, judge, open_channel, who
+from obstack.cli.conclude import conclude, confirm, reply_document
+from obstack.cli.lazy import documented
+from obstack.cli.options import Target, json_option, quiet_option, target_options, wait_option, yes_option
+from obstack.cli.progress import reporter
+from obstack.cli.views import finding_lines, outcome_lines, plan_lines
+from obstack.errors import CheckFailed, UsageError
+from obstack.model.secret import reference_name
+from obstack.operations.apply import apply
+from obstack.operations.desired import Desired
+from obstack.operations.inspection import front_door
+from obstack.operations.plan import make_plan
+from obstack.operations.preflight import Preflight
+
+
+@documented("observability setup --observability", "observability setup --observability --yes --json")
+@click.option("--observability", is_flag=True, help="Set this machine up as the server of the stack.")
+@target_options(server=True)
+@yes_option
+@wait_option
+@quiet_option
+@json_option
+def command(*, observability: bool, target: Target, yes: bool, wait_s: float, quiet: bool, as_json: bool) -> int:
+    """Set a machine up: preflight, plan, confirmation, one transaction, and every gate green.
+
+    Running it again is an apply: what is in place already is not touched.
+    """
+    if not observability:
+        raise UsageError(
+            code="usage",
+            what="It was not said what to set up.",
+            where="the command line of `observability setup`",
+            state="nothing was touched",
+            do="observability setup --observability",
+        )
+    channel = open_channel(target)
+    with reporter(quiet=quiet) as progress:
+        judged = judge(target, progress)
+        _demand_ready(judged)
+        desired = build_desired(target, progress)
+        plan = None if yes else make_plan(channel, desired, progress)
+    if plan is not None and not plan.empty:
+        findings = finding_lines(judged.findings) if judged.findings else []
+        confirm(
+            "Set this machine up?",
+            [*findings, *plan_lines(plan, diffs=False)],
+            command="observability setup --observability",
+        )
+    started = time.monotonic()
+    with reporter(quiet=quiet) as progress:
+        reply = apply(channel, desired, progress, who=who(), wait_s=wait_s)
+    node, seconds = desired.manifest.node, time.monotonic() - started
+    access = _access(target, desired)
+    lines = outcome_lines(node, reply, seconds)
+    if reply.fault is None:
+        lines += ["", *_next_steps(access)]
+    return conclude(reply, reply_document(node, reply, seconds) | access, lines, as_json=as_json)
+
+
+def _demand_ready(judged: Preflight) -> None:
+    """Raise CheckFailed with all findings when one blocks."""
+    if judged.blocked:
+        raise CheckFailed(
+            code="preflight-blocked",
+            what="Preflight found what must be put right first.",
+            where="this machine and its configuration",
+            state="nothing was changed",
+            do="observability preflight --observability-vps    shows the same again; --fix does what is safe",
+            detail="\n".join(finding_lines(judged.findings)),
+        )
+
+
+def _access(target: Target, desired: Desired) -> dict[str, Any]:
+    """Return where the stack is reached and where the password is; never the password itself."""
+    url = front_door(desired.manifest) or ""
+    user = desired.site.front_door.users[0]
+    return {
+        "urls": {"front door": url, "prometheus": f"{url}prometheus/", "alertmanager": f"{url}alertmanager/"},
+        "login": user.name,
+        "password_file": file_secrets(target).place(reference_name(user.password)),
+    }
+
+
+def _next_steps(access: dict[str, Any]) -> list[str]:
+    return [
+        *(f"{name:<13} {url}" for name, url in access["urls"].items()),
+        f"{'login':<13} {access['login']}, password in {access['password_file']}",
+        "",
+        "What next:",
+        "  observability health --verbose      prove again that everything works",
+        "  observability plan                  after a change of the configuration: what would change",
+        "  observability apply                 make the change; a red gate undoes it",
+        "  observability rollback --auto       go back to the generation before",
+    ]

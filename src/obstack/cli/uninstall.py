@@ -1,0 +1,49 @@
+"""`observability uninstall`."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from obstack.cli.composition import open_channel, who
+from obstack.cli.conclude import conclude, confirm, reply_document
+from obstack.cli.lazy import documented
+from obstack.cli.options import Target, json_option, quiet_option, target_options, wait_option, yes_option
+from obstack.cli.progress import reporter
+from obstack.operations.uninstall import uninstall
+
+KEEPS = "Data folders (metrics, silences, logs) and the state folder stay."
+PURGES = "Data folders and the state folder are DELETED, with all metrics, silences and generations."
+
+
+@documented("observability uninstall", "observability uninstall --purge --yes")
+@target_options()
+@click.option("--purge", is_flag=True, help="Delete the data too, and everything else that this program made.")
+@yes_option
+@wait_option
+@quiet_option
+@json_option
+def command(*, target: Target, purge: bool, yes: bool, wait_s: float, quiet: bool, as_json: bool) -> int:
+    """Take the stack off the machine. Data stays, unless --purge is given.
+
+    Only what this program made is removed, as its ledger says.
+    """
+    channel = open_channel(target)
+    if not yes:
+        lines = [
+            f"All units of the stack on {channel.node} are stopped, and their files, links and unit files removed.",
+            PURGES if purge else KEEPS,
+        ]
+        confirm("Uninstall?", lines, command="observability uninstall" + (" --purge" if purge else ""))
+    started = time.monotonic()
+    with reporter(quiet=quiet) as progress:
+        reply = uninstall(channel, progress, purge=purge, who=who(), wait_s=wait_s)
+    seconds = time.monotonic() - started
+    removed = [str(item) for item in reply.data.get("removed", ())]
+    kept = [str(item) for item in reply.data.get("kept", ())]
+    lines = [*(f"removed {item}" for item in removed), *(f"kept    {item}" for item in kept)]
+    if reply.fault is None:
+        lines.append(f"{channel.node}: uninstalled" + (", nothing is left" if purge else ", data is kept"))
+    document = reply_document(channel.node, reply, seconds) | {"removed": removed, "kept": kept}
+    return conclude(reply, document, lines, as_json=as_json)
