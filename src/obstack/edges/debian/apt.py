@@ -52,8 +52,8 @@ class PrivateApt:
         self._architecture = architecture
         self._label = label
 
-    def refresh(self, max_age_s: float = FRESH_S) -> bool:
-        """Bring the index up to date when it is older than `max_age_s`; return whether anything was fetched.
+    def refresh(self, max_age_s: float, announce: Callable[[str], None]) -> None:
+        """Bring the index up to date, after announcing it, when it is older than `max_age_s`.
 
         Raises UsageError without apt, Unreachable without the archive, ChangeFailed when a signature is not trusted.
         """
@@ -61,13 +61,13 @@ class PrivateApt:
         with self._locked():
             try:
                 if time.time() - stamp.stat().st_mtime < max_age_s:
-                    return False
+                    return
             except FileNotFoundError:
                 pass
+            announce(f"Reading the package index of {self._label}")
             self._write_configuration()
             self._run("apt-get", "update", "--quiet")
             stamp.touch()
-        return True
 
     def show(self, names: Iterable[str]) -> list[PackageVersion]:
         """Given package names, return every version of them in the index. Unknown names are left out."""

@@ -58,8 +58,7 @@ class DebianPackages:
         """
         suite = choice.suite or self._own_suite()
         apt = self._apt(suite, architecture)
-        self._reporter.step(f"Reading the package index of {suite}")
-        apt.refresh(self._max_age_s)
+        apt.refresh(self._max_age_s, self._reporter.step)
         packages = close(self._roots(apt, component, choice.version, suite), apt.show)
         self._require_c_library(component, packages, suite, architecture)
         archives = [
@@ -100,7 +99,7 @@ class DebianPackages:
                 continue
             suite = artifact.suite or self._own_suite()
             apt = self._apt(suite, artifact.architecture)
-            apt.refresh(self._max_age_s)
+            apt.refresh(self._max_age_s, self._reporter.step)
             digests = {archive.entry.digest for archive in missing}
             indexed = {
                 version.digest: version
