@@ -22,7 +22,10 @@ def ready(gate: wire.GateEntry, context: GateContext) -> Probe:  # noqa: ARG001 
     url = f"{gate.params['url']}/-/ready"
 
     def probe() -> str:
-        expect(fetch(url), 200, f"GET {url}")
+        answer = expect(fetch(url), 200, f"GET {url}")
+        if answer.body.strip() not in (b"OK", b""):
+            # Exporters answer 200 to every path; a stranger on the port must not pass.
+            raise Red(f"what answers GET {url} is not Alertmanager", answer.excerpt())
         return "Alertmanager is ready"
 
     return probe

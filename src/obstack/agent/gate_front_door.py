@@ -13,13 +13,16 @@ from obstack.agent import wire
 from obstack.agent.gate_probe import REQUEST_TIMEOUT_S, Answer, GateContext, Probe, Red, exchange, expect, reason_of
 
 REDIRECTS = (301, 308)
+DIGEST_HEADER = "observability-configuration"
 
 
 def front_door(gate: wire.GateEntry, context: GateContext) -> Probe:
-    """`front-door` {address, https_port, http_port, host, authority, credentials, paths}.
+    """`front-door` {address, https_port, http_port, host, authority, credentials, paths, digest?}.
 
     Each path answers 200 to good credentials over TLS that verifies against `authority` for `host`, 401 to a wrong
-    password and to none; plain HTTP redirects to HTTPS. `authority` and `credentials` are files of the tree.
+    password and to none; plain HTTP redirects to HTTPS. `authority` and `credentials` are files of the tree. With
+    `digest`, every answer must carry it in the header Observability-Configuration: nginx goes on with its old
+    configuration while it reloads, and for good when it cannot load the new one.
     """
     door = _Door(gate, context)
 
@@ -66,6 +69,7 @@ class _Door:
         self.https_port, self.http_port = int(params["https_port"]), int(params["http_port"])
         self.authority = os.path.join(context.tree, str(params["authority"]))
         self.secret = os.path.join(context.tree, str(params["credentials"]))
+        self.digest = str(params.get("digest") or "")
         self.paths = [str(path) for path in params["paths"]]
 
     def credentials(self) -> str:
@@ -86,19 +90,25 @@ class _Door:
         headers = {"Host": self._name(self.https_port, 443)}
         if credentials is not None:
             headers["Authorization"] = f"Basic {base64.b64encode(credentials.encode()).decode()}"
-        return exchange(connection, "GET", path, headers, place=f"https://{headers['Host']}")
+        return self._current(exchange(connection, "GET", path, headers, place=f"https://{headers['Host']}"))
 
     def redirected(self) -> None:
         connection = http.client.HTTPConnection(self.address, self.http_port, timeout=REQUEST_TIMEOUT_S)
         name = self._name(self.http_port, 80)
         try:
-            answer = exchange(connection, "GET", self.paths[0], {"Host": name}, place=f"http://{name}")
+            answer = self._current(exchange(connection, "GET", self.paths[0], {"Host": name}, place=f"http://{name}"))
         finally:
             connection.close()
         location = answer.headers.get("location", "")
         if answer.status not in REDIRECTS or not location.startswith(f"https://{self._name(self.https_port, 443)}/"):
             to = f" to {location}" if location else ""
             raise Red(f"http://{name} answered {answer.status}{to}, not a redirect to HTTPS")
+
+    def _current(self, answer: Answer) -> Answer:
+        seen = answer.headers.get(DIGEST_HEADER, "")
+        if self.digest and seen != self.digest:
+            raise Red(f"nginx does not run configuration {self.digest[:12]} (seen: {seen[:12] or 'none'})")
+        return answer
 
     def _name(self, port: int, usual: int) -> str:
         return self.host if port == usual else f"{self.host}:{port}"

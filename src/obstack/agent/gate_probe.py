@@ -66,8 +66,8 @@ class Trouble:
 class Watch:
     """Looks at all units of the manifest from time to time while gates are pending, in one request each time.
 
-    `trouble` is set for good once a unit has failed, waits for an automatic restart, or was started again by its
-    manager since the run began.
+    `trouble` is set for good once a unit has failed, waits for an automatic restart, was started again by its manager
+    since the run began, or was found stopped twice in a row.
     """
 
     def __init__(self, context: GateContext) -> None:
@@ -92,6 +92,7 @@ class Watch:
 
     def look(self) -> None:
         """Take one look and judge it."""
+        before = self.states
         try:
             self.states = self._context.manager.states(self._units)
         except ServiceFailure as failure:
@@ -99,9 +100,10 @@ class Watch:
             return
         self.looked = time.monotonic()
         for unit in self._units:
-            message = judge_state(
-                self.states[unit.name], self._first.get(unit.name), self._context.acted.get(unit.name)
-            )
+            state = self.states[unit.name]
+            message = judge_state(state, self._first.get(unit.name), self._context.acted.get(unit.name))
+            if not message and unit.file and unit.name in before and is_stopped(state, before[unit.name]):
+                message = f"unit {unit.name} is {describe(state)} and nothing starts it"
             if message:
                 self.trouble = self.trouble or Trouble(unit.name, message)
 
@@ -127,6 +129,11 @@ def judge_state(state: UnitState, first: UnitState | None, acted: float | None) 
         if started > acted:
             return f"unit {state.name} died after it was acted on and was restarted {state.restarts} times"
     return ""
+
+
+def is_stopped(state: UnitState, before: UnitState) -> bool:
+    """Return whether two looks in a row found the unit stopped; one alone may fall between stop and start."""
+    return state.active == before.active == "inactive"
 
 
 # --------------------------------------------------------------------------------------------------------- HTTP

@@ -11,6 +11,7 @@ from typing import Any
 from obstack.agent import wire
 from obstack.agent.gate_probe import GateContext, Probe, Red, expect, fetch, fetch_json, fetch_metric
 
+READY = b"Prometheus Server is Ready"
 CONFIGURATION_RULE = "observability_configuration_info"
 
 
@@ -19,7 +20,10 @@ def ready(gate: wire.GateEntry, context: GateContext) -> Probe:  # noqa: ARG001 
     url = f"{gate.params['url']}/-/ready"
 
     def probe() -> str:
-        expect(fetch(url), 200, f"GET {url}")
+        answer = expect(fetch(url), 200, f"GET {url}")
+        if READY not in answer.body:
+            # Exporters answer 200 to every path; a stranger on the port must not pass.
+            raise Red(f"what answers GET {url} is not Prometheus", answer.excerpt())
         return "Prometheus is ready"
 
     return probe
