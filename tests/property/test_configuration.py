@@ -38,8 +38,8 @@ VALUES = st.recursive(
     max_leaves=20,
 )
 WORDS = [
-    "domain: a.test", "\n", "  ", "\t", "- ", ": ", "{", "}", "[", "]", "&a ", "*a", "!!str ", "|", ">", "'", '"', "#", "~",
-    "prometheus:", "port: 1", "<<: ", "---", "...", "%YAML 1.1", "? ", "\u2028", "\\", "0x_", "!", "\ufeff",
+    "domain: a.test", "\n", "  ", "\t", "- ", ": ", "{", "}", "[", "]", "&a ", "*a", "!!str ", "|", ">", "'", '"', "#",
+    "~", "prometheus:", "port: 1", "<<: ", "---", "...", "%YAML 1.1", "? ", "\u2028", "\\", "0x_", "!", "\ufeff",
 ]  # fmt: skip
 FRAGMENTS = st.lists(st.sampled_from(WORDS), max_size=25).map("".join)
 

@@ -6,14 +6,20 @@ import json
 import platform
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from obstack.cli.composition import file_secrets
 from obstack.cli.lazy import documented
 from obstack.cli.options import Target, json_option, target_options
 from obstack.cli.output import excerpt_lines, paint, print_json, print_line, sanitize, table
 from obstack.errors import ConfigurationError, Problem
+
+if TYPE_CHECKING:
+    from obstack.edges.configfile import FileConfigurations
+    from obstack.model.loaded import LoadedConfiguration
+    from obstack.ports import Examination
 
 
 @click.group()
@@ -21,11 +27,21 @@ def command() -> None:
     """Begin, check, show and compare the configuration."""
 
 
-def _stores(target: Target) -> tuple[Any, Any]:
-    from obstack.edges.configfile import SECRETS_FOLDER, FileConfigurations
-    from obstack.edges.secrets import FileSecrets
+def _files(target: Target) -> FileConfigurations:
+    from obstack.edges.configfile import FileConfigurations
 
-    return FileConfigurations(target.configuration), FileSecrets(target.configuration / SECRETS_FOLDER)
+    return FileConfigurations(target.configuration)
+
+
+def _loaded(examination: Examination) -> LoadedConfiguration:
+    """Return what was read even when something in it is yet to be corrected: looking at it is how one finds out."""
+    if examination.loaded is None:
+        raise ConfigurationError(examination.problems, do="correct them, then look again")
+    count = len(examination.problems)
+    if count:
+        note = f"note: {count} problem{'' if count == 1 else 's'}; observability config validate shows them"
+        click.echo(note, err=True)
+    return examination.loaded
 
 
 @documented(
@@ -44,10 +60,9 @@ def init_command(*, domain: str | None, force: bool, target: Target, as_json: bo
     from obstack.model.reference import json_schema
     from obstack.operations.configuration import begin_configuration
 
-    _, secrets = _stores(target)
     made = begin_configuration(
         BeginningFolder(target.configuration),
-        secrets,
+        file_secrets(target),
         domain=domain if domain is not None else machine_name(),
         server=_server_name(),
         schema=json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n",
@@ -82,7 +97,7 @@ def validate_command(*, target: Target, as_json: bool) -> None:
     """Check the configuration and its secrets. All problems are shown at once, each with its place and remedy."""
     from obstack.operations.configuration import examine_configuration
 
-    examination = examine_configuration(*_stores(target), target.environment)
+    examination = examine_configuration(_files(target), file_secrets(target), target.environment)
     files = examination.sources.files
     if as_json:
         document = {"valid": not examination.problems, "files": files}
@@ -110,9 +125,9 @@ def validate_command(*, target: Target, as_json: bool) -> None:
 @json_option
 def show_command(*, origin: bool, target: Target, as_json: bool) -> None:
     """Show the configuration in force: files merged, defaults filled in, secrets as references."""
-    from obstack.operations.configuration import load_configuration, masked, rows
+    from obstack.operations.configuration import masked, rows
 
-    loaded = load_configuration(*_stores(target), target.environment)
+    loaded = _loaded(_files(target).examine(target.environment))
     if origin:
         found = rows(loaded)
         if as_json:
@@ -153,21 +168,17 @@ def schema_command() -> None:
 @json_option
 def diff_command(*, other: str, target: Target, as_json: bool) -> None:
     """Compare with another environment, or with a file, by meaning: order, comments and defaults do not matter."""
-    from obstack.operations.configuration import compare, load_configuration
+    from obstack.operations.configuration import compare
 
-    configurations, secrets = _stores(target)
-    ours = load_configuration(configurations, secrets, target.environment)
-    if "/" in other or Path(other).suffix in (".yaml", ".yml"):
-        examination = configurations.examine_file(Path(other))
-    else:
-        examination = configurations.examine(other)
-    if examination.loaded is None:
-        raise ConfigurationError(examination.problems, do="correct them, then compare again")
-    changes = compare(ours.site, examination.loaded.site)
+    files = _files(target)
+    ours = _loaded(files.examine(target.environment))
+    is_file = "/" in other or Path(other).suffix in (".yaml", ".yml")
+    theirs = _loaded(files.examine_file(Path(other)) if is_file else files.examine(other))
+    changes = compare(ours.site, theirs.site)
     if as_json:
-        print_json({"from": ours.files, "to": examination.sources.files, "changes": [vars(item) for item in changes]})
+        print_json({"from": ours.files, "to": theirs.files, "changes": [vars(item) for item in changes]})
         return
-    print_line(f"{' + '.join(ours.files)}  ->  {' + '.join(examination.sources.files)}")
+    print_line(f"{' + '.join(ours.files)}  ->  {' + '.join(theirs.files)}")
     for item in changes:
         print_line(change_line(item.path, item.before, item.after))
     if not changes:

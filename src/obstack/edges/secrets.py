@@ -172,6 +172,14 @@ class FileSecrets:
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
         except FileNotFoundError:
             return None
+        except PermissionError as error:
+            raise UsageError(
+                code="secret-unreadable",
+                what=f"The secret {name} belongs to another user.",
+                where=str(self._shown / name),
+                state="nothing was touched",
+                do=f"ls -ld {self._shown} {self._shown / name}    and run this as its owner, or with sudo",
+            ) from error
         except OSError as error:
             raise self._unusable(name, f"cannot be read: {error.strerror}") from error
         with open(descriptor, "rb") as stream:

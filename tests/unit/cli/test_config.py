@@ -132,6 +132,16 @@ def test_diff_compares_by_meaning(capsys: pytest.CaptureFixture[str], folder: Pa
     assert "Did you mean staging?" in capsys.readouterr().err
 
 
+def test_show_works_while_something_is_yet_to_be_corrected(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+    begun()
+    (folder / "config/global.yaml").write_text("domain: mon.test\nlogs: {port: 9090}\n")
+    capsys.readouterr()
+    assert run(["config", "show", "--json"]) == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["logs"]["port"] == 9090
+    assert captured.err == "note: 1 problem; observability config validate shows them\n"
+
+
 def test_the_schema_is_printed_and_lies_beside_the_configuration(
     capsys: pytest.CaptureFixture[str], folder: Path
 ) -> None:
