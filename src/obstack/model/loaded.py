@@ -46,9 +46,8 @@ class Sources:
 
     def problem(self, finding: Finding, *, at_key: bool = False) -> Problem:
         """Given a finding, return it as a problem with its place; a key that is not written stands at its section."""
-        place = self._place(finding.path, at_key=at_key)
-        if not place.line and finding.related:
-            place = self._place(finding.related, at_key=at_key)
+        written = finding.path in self.marks or finding.related not in self.marks
+        place = self._place(finding.path if written else finding.related, at_key=at_key)
         return Problem(
             place.file,
             place.line,

@@ -23,7 +23,7 @@ DEEPEST: Final = 16
 
 _CORE: Final = "tag:yaml.org,2002:"
 _PLAIN: Final = frozenset(_CORE + name for name in ("str", "null", "bool", "int", "float", "timestamp", "value"))
-_INTEGER: Final = re.compile(r"[-+]?[0-9]{1,18}|0o[0-7]{1,20}|0x[0-9a-fA-F]{1,15}")
+_INTEGER: Final = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})|0o[0-7]{1,20}|0x[0-9a-fA-F]{1,15}")
 _ROOT_NAME: Final = "(file)"
 
 
@@ -239,7 +239,7 @@ def _renamed(problem: Problem) -> Problem:
 def _value(tag: str, text: str) -> str | int | float | bool | None:
     if tag == "null":
         return None
-    if tag == "bool":
+    if tag == "bool" and text.lower() in ("true", "false"):  # a %YAML 1.1 directive would make more words truth values
         return text.lower() == "true"
     if tag == "int" and _INTEGER.fullmatch(text):
         return int(text, 10 if text[:2] not in ("0x", "0o") else 0)

@@ -93,6 +93,42 @@ def test_words_that_other_yaml_readers_take_for_something_else_stay_words(tmp_pa
     assert loaded.site.server.labels == {"a": "no", "b": "2026-01-02", "c": "1.2.3", "d": "12:30"}
 
 
+def test_an_old_directive_changes_no_value(tmp_path: Path) -> None:
+    loaded = load(tmp_path, "%YAML 1.1\n---\ndomain: mon.test\nserver: {labels: {a: yes, b: 12:30, c: 010}}\n")
+    assert loaded.site.server.labels == {"a": "yes", "b": "12:30", "c": "010"}
+
+
+def test_a_number_with_a_leading_zero_is_not_guessed_at(tmp_path: Path) -> None:
+    (problem,) = read(tmp_path, "domain: mon.test\nprometheus: {port: 09090}\n").examine().problems
+    assert problem.message == "must be a whole number from 1024 to 65535, but is “09090”"
+
+
+def test_broken_rules_do_not_hide_each_other(tmp_path: Path) -> None:
+    text = """\
+domain: mon.test
+prometheus: {port: 9093, scrape_interval: 10m, retention_time: 1h, external_labels: {host: a}}
+alertmanager: {default_receiver: nowhere, repeat_interval: 1m, receivers: [{name: a}, {name: a}]}
+blackbox: {probes: [{name: a, target: b}]}
+front_door: {http_port: 443}
+artifacts: {components: {grafana: {}}, default: {source: mirror}}
+"""
+    assert [(problem.line, problem.path) for problem in read(tmp_path, text).examine().problems] == [
+        (2, "alertmanager.port"),
+        (2, "prometheus.scrape_interval"),
+        (2, "prometheus.retention_time"),
+        (2, "prometheus.external_labels.host"),
+        (3, "alertmanager.default_receiver"),
+        (3, "alertmanager.repeat_interval"),
+        (3, "alertmanager.receivers[0]"),
+        (3, "alertmanager.receivers[1]"),
+        (3, "alertmanager.receivers[1].name"),
+        (4, "blackbox.probes[0].target"),
+        (5, "front_door.http_port"),
+        (6, "artifacts.components.grafana"),
+        (6, "artifacts.default.source"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("content", "place", "message"),
     [
