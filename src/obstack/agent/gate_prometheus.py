@@ -70,21 +70,24 @@ def rules(gate: wire.GateEntry, context: GateContext) -> Probe:  # noqa: ARG001
 
 
 def alertmanagers(gate: wire.GateEntry, context: GateContext) -> Probe:  # noqa: ARG001
-    """`prometheus-alertmanagers` {url, count}: so many are known, and each answers where Prometheus sends alerts."""
-    url, count = str(gate.params["url"]), int(gate.params["count"])
+    """`prometheus-alertmanagers` {url, addresses}: exactly these are known, and each answers where alerts are sent.
+
+    Their number would not do: after a reload Prometheus knows the old ones for some seconds more.
+    """
+    url, expected = str(gate.params["url"]), sorted(str(address) for address in gate.params["addresses"])
 
     def probe() -> str:
         data = _data(f"{url}/api/v1/alertmanagers")
-        addresses = [str(item["url"]) for item in data["activeAlertmanagers"]]
-        if len(addresses) != count:
-            listed = ", ".join(addresses) or "none"
-            raise Red(f"Prometheus knows {len(addresses)} Alertmanagers, not {count}: {listed}")
-        for address in addresses:
+        places = [str(item["url"]) for item in data["activeAlertmanagers"]]
+        known = sorted(urllib.parse.urlsplit(place).netloc for place in places)
+        if known != expected:
+            raise Red(f"Prometheus sends alerts to {', '.join(known) or 'nobody'}, not to {', '.join(expected)}")
+        for place in places:
             # Prometheus lists what it was configured with, whether or not anything answers there.
-            answer = fetch(address)
+            answer = fetch(place)
             if answer.status not in (200, 401, 403):
-                raise Red(f"Alertmanager at {address} answered {answer.status}", answer.excerpt())
-        return f"Prometheus sends alerts to {', '.join(addresses)}"
+                raise Red(f"Alertmanager at {place} answered {answer.status}", answer.excerpt())
+        return f"Prometheus sends alerts to {', '.join(known)}"
 
     return probe
 

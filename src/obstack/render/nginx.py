@@ -6,6 +6,7 @@ of a staged tree needs neither the live paths nor a variant of the file: it only
 
 from __future__ import annotations
 
+import hashlib
 from typing import Final
 
 from obstack.agent.wire import DirectoryEntry, GateEntry, InputEntry, LinkEntry, ReloadEntry
@@ -39,22 +40,30 @@ def render_nginx(site: Site, layout: Layout, materials: Materials) -> Rendering:
     """Given the settled site, return what the front door contributes to the node."""
     programs = Programs(layout, materials.artifacts[NAME])
     account = owner(layout, NAME)
+    version = materials.artifacts[NAME].version
+    digest = _digest(_configuration(site, layout, version, ""), materials)
     arguments = ("-c", f"{{tree}}/{FOLDER}/nginx.conf", "-p", "{scratch}/", "-e", "stderr")
     return Rendering(
-        files=_files(site, layout, materials),
+        files=_files(site, layout, materials, _configuration(site, layout, version, digest)),
         directories=(DirectoryEntry(layout.data(NAME), 0o700, account, account),),
         links=(LinkEntry(layout.etc(NAME), FOLDER),),
         users=users(layout, NAME),
         services=(_service(site, layout, programs),),
         checks=(programs.check("nginx configuration", "nginx", "-t", "-q", *arguments),),
-        gates=(_gate(site),),
+        gates=(_gate(site, digest),),
         artifacts=(programs.artifact.entry,),
     )
 
 
-def _files(site: Site, layout: Layout, materials: Materials) -> tuple[RenderedFile, ...]:
+def _digest(configuration: list[Directive], materials: Materials) -> str:
+    """Return the digest of what a reload makes effective; the key is left out, for the digest is shown to everybody."""
+    return hashlib.sha256(nginx_bytes(configuration) + materials.certificate.chain.encode()).hexdigest()
+
+
+def _files(
+    site: Site, layout: Layout, materials: Materials, configuration: list[Directive]
+) -> tuple[RenderedFile, ...]:
     group = owner(layout, NAME)
-    version = materials.artifacts[NAME].version
     logins = "".join(f"{login.name}:{login.hash}\n" for login in (*materials.logins, materials.gate))
     credentials = f"{materials.gate.name}:{materials.gate.password.reveal()}"
     certificate = materials.certificate
@@ -63,7 +72,7 @@ def _files(site: Site, layout: Layout, materials: Materials) -> tuple[RenderedFi
         Door("/alertmanager/", "Alertmanager", "alerts that are firing, and silences"),
     )
     return (
-        RenderedFile(f"{FOLDER}/nginx.conf", nginx_bytes(_configuration(site, layout, version))),
+        RenderedFile(f"{FOLDER}/nginx.conf", nginx_bytes(configuration)),
         RenderedFile(f"{FOLDER}/www/index.html", page_bytes(site.name, site.environment, doors)),
         RenderedFile(f"{FOLDER}/tls/certificate.pem", certificate.chain.encode()),
         RenderedFile(f"{FOLDER}/tls/key.pem", certificate.key.reveal().encode(), 0o640, "root", group, secret=True),
@@ -73,7 +82,7 @@ def _files(site: Site, layout: Layout, materials: Materials) -> tuple[RenderedFi
     )
 
 
-def _configuration(site: Site, layout: Layout, version: str) -> list[Directive]:
+def _configuration(site: Site, layout: Layout, version: str, digest: str) -> list[Directive]:
     private = layout.manager is Manager.SUPERVISOR
     return [
         # On a server nginx starts as its own user; a private root may be run by root, whose files its workers read.
@@ -89,8 +98,8 @@ def _configuration(site: Site, layout: Layout, version: str) -> list[Directive]:
             block=[
                 *_paths_and_logs(private),
                 *_protocol(),
-                _redirect(site, private),
-                _door(site, layout, version),
+                _redirect(site, private, digest),
+                _door(site, layout, version, digest),
             ],
         ),
     ]
@@ -131,19 +140,20 @@ def _address(port: int, private: bool) -> str:
     return f"127.0.0.1:{port}" if private else str(port)
 
 
-def _redirect(site: Site, private: bool) -> Directive:
+def _redirect(site: Site, private: bool, digest: str) -> Directive:
     return directive(
         "server",
         block=[
             directive("listen", _address(site.front_door.http_port, private), "default_server"),
             directive("server_name", site.domain),
+            _proof(digest),
             # Our own name, not the one asked for: a foreign Host header must not send anybody elsewhere.
             directive("return", "308", Expression(f"{targets.public_url(site)}$request_uri")),
         ],
     )
 
 
-def _door(site: Site, layout: Layout, version: str) -> Directive:
+def _door(site: Site, layout: Layout, version: str, digest: str) -> Directive:
     private = layout.manager is Manager.SUPERVISOR
     listen = [_address(site.front_door.https_port, private), "ssl"]
     http2 = [directive("http2", "on")]
@@ -160,13 +170,13 @@ def _door(site: Site, layout: Layout, version: str) -> Directive:
             directive("ssl_certificate_key", "tls/key.pem"),
             directive("auth_basic", "observability"),
             directive("auth_basic_user_file", "htpasswd"),
-            *_headers(private, "frame-ancestors 'self'"),
+            *_headers(private, "frame-ancestors 'self'", digest),
             directive(
                 "location",
                 "/",
                 block=[
                     directive("root", f"{layout.etc(NAME)}/www"),
-                    *_headers(private, "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
+                    *_headers(private, "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'", digest),
                 ],
             ),
             _backend("/prometheus/", site.prometheus.port),
@@ -175,7 +185,12 @@ def _door(site: Site, layout: Layout, version: str) -> Directive:
     )
 
 
-def _headers(private: bool, policy: str) -> list[Directive]:
+def _proof(digest: str) -> Directive:
+    # nginx goes on with its old configuration when it cannot load a new one; the gate asks which one answers.
+    return directive("add_header", "Observability-Configuration", digest, "always")
+
+
+def _headers(private: bool, policy: str, digest: str) -> list[Directive]:
     headers = {
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "same-origin",
@@ -184,7 +199,7 @@ def _headers(private: bool, policy: str) -> list[Directive]:
     if not private:
         # Browsers keep this by host name: under a private root's `localhost` it would break other programs' pages.
         headers["Strict-Transport-Security"] = "max-age=63072000"
-    return [directive("add_header", name, value, "always") for name, value in headers.items()]
+    return [*(directive("add_header", name, value, "always") for name, value in headers.items()), _proof(digest)]
 
 
 def _backend(path: str, port: int) -> Directive:
@@ -247,7 +262,7 @@ def _service(site: Site, layout: Layout, programs: Programs) -> Service:
     )
 
 
-def _gate(site: Site) -> GateEntry:
+def _gate(site: Site, digest: str) -> GateEntry:
     params = {
         "address": "127.0.0.1",
         "https_port": site.front_door.https_port,
@@ -256,6 +271,7 @@ def _gate(site: Site) -> GateEntry:
         "authority": AUTHORITY,
         "credentials": CREDENTIALS,
         "paths": ["/", "/prometheus/-/ready", "/alertmanager/-/ready"],
+        "digest": digest,
     }
     return GateEntry(
         "the front door lets in whom it should", "front-door", NAME, params, whole_seconds(site.gates.deadline)

@@ -156,11 +156,12 @@ def _gates(site: Site, jobs: tuple[targets.Job, ...], digest: str) -> tuple[Gate
     url = f"http://127.0.0.1:{site.prometheus.port}"
     deadline_s = whole_seconds(site.gates.deadline)
     expected = [{"job": job.name, "instance": instance, "unit": job.unit} for job in jobs for instance in job.instances]
+    alertmanagers = {"url": url, "addresses": [f"127.0.0.1:{site.alertmanager.port}"]}
     probes: tuple[tuple[str, str, dict[str, Any]], ...] = (
         ("prometheus is ready", "prometheus-ready", {"url": url}),
         ("prometheus runs this configuration", "prometheus-configuration", {"url": url, "digest": digest}),
         ("prometheus loaded every rule", "prometheus-rules", {"url": url}),
-        ("prometheus knows its alertmanager", "prometheus-alertmanagers", {"url": url, "count": 1}),
+        ("prometheus knows its alertmanager", "prometheus-alertmanagers", alertmanagers),
         ("prometheus scrapes every target", "prometheus-targets", {"url": url, "targets": expected}),
     )
     return tuple(

@@ -99,9 +99,12 @@ def test_a_rule_that_cannot_be_evaluated_is_red(stack: Stack) -> None:
 
 
 def test_prometheus_must_know_its_alertmanagers_and_they_must_answer(stack: Stack) -> None:
-    params = {"url": stack.url("prometheus"), "count": 1}
+    address = f"127.0.0.1:{stack.port['alertmanager']}"
+    params = {"url": stack.url("prometheus"), "addresses": [address]}
     assert_green(stack.gate("prometheus-alertmanagers", params))
-    assert_red(stack.gate("prometheus-alertmanagers", params | {"count": 2}, deadline_s=1), "not 2")
+    two = params | {"addresses": [address, "web-1:9093"]}
+    assert_red(stack.gate("prometheus-alertmanagers", two, deadline_s=1), f"to {address}, not to {address}, web-1:9093")
+    assert_red(stack.gate("prometheus-alertmanagers", params | {"addresses": ["web-1:9093"]}, deadline_s=1), "not to")
     with stopped(stack, "alertmanager"):
         assert_red(stack.gate("prometheus-alertmanagers", params, deadline_s=1), "connection refused")
 
