@@ -135,7 +135,7 @@ artifacts: {components: {grafana: {}}, default: {source: mirror}}
         (b"domain: a.test\nname: caf\xe9\n", ":2:10", "is not UTF-8: the byte 0xe9 cannot be read"),
         (b"domain: a.test\nname: a\x07b\n", ":2:8", "holds a control character that YAML forbids"),
         (b"#" * 300_000, "", "is 262145 bytes long; a configuration file has at most 262144"),
-        (b"a: " + b"[" * 5000, "", "is nested too deeply"),
+        (b"a: " + b"[" * 1200, "", "is nested too deeply"),
         (b"\xff\xfe\x00", ":1:1", "is not UTF-8: the byte 0xff cannot be read"),
     ],
     ids=["latin1", "bell", "huge", "bottomless", "utf-16"],
