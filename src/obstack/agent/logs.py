@@ -98,7 +98,7 @@ def parse_line(line: bytes) -> wire.Event | None:
         return None
     if not isinstance(fields, dict):
         return None
-    unit = _text(fields.get("OBSERVABILITY_UNIT") or fields.get("_SYSTEMD_UNIT") or fields.get("UNIT") or "")
+    unit = _text(fields.get("OBSERVABILITY_UNIT") or fields.get("UNIT") or fields.get("_SYSTEMD_UNIT") or "")
     data = {
         "unit": unit.removesuffix(".service"),
         "identifier": _text(fields.get("SYSLOG_IDENTIFIER") or ""),

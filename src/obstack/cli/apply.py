@@ -25,9 +25,9 @@ def command(*, target: Target, yes: bool, wait_s: float, quiet: bool, as_json: b
 
     The plan is shown and confirmed first. A red gate undoes the change by itself; applying twice changes nothing.
     """
-    channel = open_channel(target)
     with reporter(quiet=quiet) as progress:
         desired = build_desired(target, progress)
+        channel = open_channel(target, desired.manifest.node)
         plan = None if yes else make_plan(channel, desired, progress)
     if plan is not None and not plan.empty:
         confirm("Apply this?", plan_lines(plan, diffs=False), command="observability apply")

@@ -34,12 +34,13 @@ def who() -> str:
     return os.environ.get("SUDO_USER") or getpass.getuser()
 
 
-def open_channel(target: Target) -> Channel:
-    """Given a target, return the channel to its agent. Nothing is started before the first request."""
+def open_channel(target: Target, node: str = "") -> Channel:
+    """Given a target and the node's name where it is known, return the channel to its agent. Nothing is started yet."""
     from obstack.cli.supply import cache_folder
     from obstack.edges.local_channel import LocalChannel
 
-    return LocalChannel(platform.node().partition(".")[0] or "localhost", target.layout.root, cache_folder() / "agent")
+    node = node or platform.node().partition(".")[0] or "localhost"
+    return LocalChannel(node, target.layout.root, cache_folder() / "agent")
 
 
 def file_secrets(target: Target) -> FileSecrets:

@@ -86,7 +86,7 @@ def diff_command(*, before: str, after: str, target: Target, quiet: bool, as_jso
     if as_json:
         print_json(encode(difference))
         return
-    for line in difference_lines(difference, diffs=True, additions=True) or ["nothing differs"]:
+    for line in difference_lines(difference, diffs=True, additions=True)[1:] or ["nothing differs"]:
         print_line(line)
 
 

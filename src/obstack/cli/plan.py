@@ -23,9 +23,9 @@ def command(*, target: Target, verbose: bool, quiet: bool, as_json: bool) -> Non
 
     Nothing is changed. The lines of secret files are never shown.
     """
-    channel = open_channel(target)
     with reporter(quiet=quiet) as progress:
-        plan = make_plan(channel, build_desired(target, progress), progress)
+        desired = build_desired(target, progress)
+        plan = make_plan(open_channel(target, desired.manifest.node), desired, progress)
     if as_json:
         print_json(plan.to_json())
         return

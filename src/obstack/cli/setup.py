@@ -42,11 +42,11 @@ def command(*, observability: bool, target: Target, yes: bool, wait_s: float, qu
             state="nothing was touched",
             do="observability setup --observability",
         )
-    channel = open_channel(target)
     with reporter(quiet=quiet) as progress:
         judged = judge(target, progress)
         _demand_ready(judged)
         desired = build_desired(target, progress)
+        channel = open_channel(target, desired.manifest.node)
         plan = None if yes else make_plan(channel, desired, progress)
     if plan is not None and not plan.empty:
         findings = finding_lines(judged.findings) if judged.findings else []

@@ -163,6 +163,8 @@ def _tail(text: str, lines: int = 20) -> list[str]:
 def outcome_lines(node: str, reply: wire.Reply, seconds: float) -> list[str]:
     """Given the reply to a change, return what was done."""
     generation = short(reply.generation)
+    if reply.outcome == "failed":
+        return []  # it did not begin; the error says all there is
     green = sum(gate.passed for gate in reply.gates)
     gates = f", {green} of {count(len(reply.gates), 'gate')} green" if reply.gates else ""
     if reply.outcome == "unchanged" and reply.fault is None:
@@ -188,8 +190,14 @@ def status_lines(inspection: Inspection, place: str, chosen_by: str) -> list[str
         head.append(("front door", url))
     drift = count(len(inspection.drift), "difference") if inspection.drift else "none"
     head.append(("drift", f"{drift}{', see: observability drift' if inspection.drift else ''}"))
+    boot_only = {unit.name for unit in inspection.manifest.units if unit.boot_only} if inspection.manifest else set()
     units = table(
-        [(unit.active, unit.name, unit.sub, f"PID {unit.pid}" if unit.pid else "") for unit in inspection.units]
+        [
+            ("at boot", unit.name)
+            if unit.name in boot_only
+            else (unit.active, unit.name, unit.sub, f"PID {unit.pid}" if unit.pid else "")
+            for unit in inspection.units
+        ]
     )
     colours = [UNIT_COLOUR.get(unit.active, "yellow") for unit in inspection.units]
     runs = [
