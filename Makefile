@@ -31,5 +31,8 @@ test: setup ## tests that need neither root nor a booted machine
 test-all: setup ## everything, as CI runs it
 	$(PYTHON) -m pytest tests
 
+docs: setup ## write the generated reference anew
+	$(PYTHON) -m obstack.cli.reference docs/reference
+
 clean:
 	rm -rf .venv .venv.* build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

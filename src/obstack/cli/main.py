@@ -14,6 +14,10 @@ from obstack.cli.output import print_error
 from obstack.errors import Interrupted, StackError, UsageError
 
 COMMANDS: dict[str, Command] = {
+    "up": Command(
+        "obstack.cli.up", "Run the whole stack here, for yourself: on loopback, below a private folder, without root."
+    ),
+    "down": Command("obstack.cli.down", "Stop the stack that `observability up` started."),
     "preflight": Command(
         "obstack.cli.preflight",
         "Judge machine and configuration before anything is written; exit 1 when something blocks.",

@@ -41,6 +41,7 @@ def embedded_settings(port_base: int) -> dict[str, dict[str, Any] | Any]:
         "name": "embedded",
         "environment": "local",
         "domain": DOMAIN,
+        "server": {"name": DOMAIN},
         "prometheus": {"scrape_interval": "5s", "evaluation_interval": "5s", "retention_time": "7d"},
         "logs": {"retention_time": "7d", "retention_size": "500MB"},
     }

@@ -12,23 +12,21 @@ from ruamel.yaml.error import YAMLError
 from obstack.agent import durable
 from obstack.model.embedded import PORT_BASE, embedded_ports, embedded_settings
 
-FILE: Final = "global.yaml"
 HEADER: Final = """\
 # What `observability up` runs. Change it as you like, then run `observability up` again: only what changed is acted on.
 # `observability config schema` lists every setting.
 """
 
 
-def write_embedded_configuration(folder: Path, port_base: int | None) -> None:
+def write_embedded_configuration(file: Path, port_base: int | None) -> None:
     """Write the configuration when there is none; given a port base, move the ports of the one that is there.
 
     What a user wrote stays, with its comments. A file that is not YAML is left alone: reading it says what is wrong.
     """
-    file = folder / FILE
     try:
         text = file.read_text(encoding="utf-8")
     except FileNotFoundError:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         settings = embedded_settings(PORT_BASE if port_base is None else port_base)
         _write(file, HEADER + _dump(settings))
         return

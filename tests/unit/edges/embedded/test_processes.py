@@ -25,7 +25,10 @@ from obstack.edges.embedded.processes import (
 
 @pytest.fixture
 def sleeper() -> Iterator[subprocess.Popen[bytes]]:
-    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as process:
+    code = "import time; print(1, flush=True); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
         yield process
         process.kill()
 
@@ -89,7 +92,7 @@ def test_a_process_that_ignores_the_request_is_made_to_end() -> None:
 
 
 def test_the_command_line_of_a_process_that_ended_is_empty(sleeper: subprocess.Popen[bytes]) -> None:
-    assert command_line(sleeper.pid)[-1] == "import time; time.sleep(60)"
+    assert command_line(sleeper.pid)[-1].endswith("time.sleep(60)")
     sleeper.kill()
     sleeper.wait()
     assert command_line(sleeper.pid) == []
