@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +19,8 @@ from obstack.agent.wire import ArchiveEntry
 from obstack.errors import ChangeFailed
 
 CHUNK: Final = 1 << 20
+WORKSPACE: Final = "fetch-"
+ABANDONED_S: Final = 24 * 3600
 
 
 class ArtifactCache:
@@ -73,8 +77,15 @@ class ArtifactCache:
     def workspace(self) -> Iterator[Path]:
         """Return an empty folder on the cache's file system, which is removed at the end of the context."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="fetch-", dir=self._folder) as folder:
+        self._sweep()
+        with tempfile.TemporaryDirectory(prefix=WORKSPACE, dir=self._folder) as folder:
             yield Path(folder)
+
+    def _sweep(self) -> None:
+        """Remove what runs that were killed have left behind."""
+        for folder in self._folder.glob(f"{WORKSPACE}*"):
+            if time.time() - folder.stat().st_mtime > ABANDONED_S:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def digest_of(file: Path) -> str:

@@ -1,6 +1,6 @@
 """The machine's own package sources, read and turned into sources for any suite of the same archive.
 
-Only the distribution's own archive is taken: its suites with the component `main`. What else is configured (a vendor's
+Only the distribution's own archive is taken, of that its free software. What else is configured (a vendor's
 repository, say) never gets into an artifact. Signatures are always required, whatever a source says about trust.
 """
 
@@ -12,6 +12,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
+
+COMPONENTS: Final = ("main", "universe")
+"""The distribution's own free software: `main` of Debian, and what Ubuntu calls `universe`."""
 
 POCKETS: Final = ("-updates", "-security")
 ROLLING: Final = {"sid", "unstable", "experimental"}
@@ -110,12 +113,17 @@ def sources_for(sources: Iterable[PackageSource], own: str, suite: str) -> tuple
 
     The suite's updates and security fixes are taken from where the machine takes its own; a rolling suite has none.
     """
-    mine = [source for source in sources if source.base == own and "main" in source.components]
+    mine = [
+        replace(source, components=tuple(name for name in COMPONENTS if name in source.components))
+        for source in sources
+        if source.base == own
+    ]
+    mine = [source for source in mine if source.components]
     if suite == own:
-        return tuple(replace(source, components=("main",)) for source in mine)
+        return tuple(mine)
     return tuple(
         dict.fromkeys(
-            replace(source, suite=source.suite.replace(own, suite, 1), components=("main",))
+            replace(source, suite=source.suite.replace(own, suite, 1))
             for source in mine
             if source.suite == own or suite not in ROLLING
         )

@@ -1,0 +1,74 @@
+"""`observability lock` itself, on the real mirror: resolve once, then need nothing of the network."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contract.artifacts.conftest import cache_folder
+from obstack.catalog.components import COMPONENTS
+
+pytestmark = pytest.mark.contract
+
+SOURCE = Path(__file__).parents[3] / "src"
+
+
+def lock(
+    configuration: Path, *arguments: str, code: int = 0, environment: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-m", "obstack.cli.main", "lock", "--config", str(configuration), "--json", *arguments],
+        capture_output=True,
+        text=True,
+        env=os.environ
+        | {"PYTHONPATH": str(SOURCE), "OBSERVABILITY_CACHE": str(cache_folder())}
+        | dict(environment or {}),
+        check=False,
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
+
+
+@pytest.fixture
+def configuration(tmp_path: Path) -> Path:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/global.yaml").write_text("version: 1\ndomain: mon-1.internal\n")
+    return tmp_path / "config"
+
+
+def test_a_lock_is_made_once_and_kept_without_any_network(configuration: Path, tmp_path: Path) -> None:
+    made = lock(configuration)
+    assert made["changed"] is True
+    assert {row["component"] for row in made["artifacts"]} == set(COMPONENTS)
+    assert all(row["source"] == "debian" and row["before"] is None for row in made["artifacts"])
+    file = Path(made["file"])
+    before = (file.read_bytes(), file.stat().st_mtime_ns)
+    # Neither apt nor dpkg can be found, and every proxy is a closed port.
+    nowhere = {"PATH": str(tmp_path), "http_proxy": "http://127.0.0.1:1", "https_proxy": "http://127.0.0.1:1"}
+    again = lock(configuration, "--verify", environment=nowhere)
+    assert again["changed"] is False
+    assert (file.read_bytes(), file.stat().st_mtime_ns) == before
+
+
+def test_a_damaged_lock_is_refused_as_configuration(configuration: Path) -> None:
+    (configuration / "artifacts.lock.json").write_text('{"architectures": {}, "surprise": 1}\n')
+    refused = lock(configuration, code=2)
+    assert refused["error"]["problems"][0]["message"] == "lock: unknown field 'surprise'"
+
+
+def test_another_architecture_is_locked_beside_this_one(configuration: Path) -> None:
+    lock(configuration)
+    both = lock(configuration, "--architecture", "arm64")
+    locked = json.loads(Path(both["file"]).read_text())["architectures"]
+    assert set(locked) == {"amd64", "arm64"}
+    names = {archive["entry"]["name"] for archive in locked["arm64"]["nginx"]["archives"]}
+    assert any(name.startswith("nginx_") and name.endswith("_arm64.deb") for name in names)
+    assert locked["arm64"]["nginx"]["libraries"] != locked["amd64"]["nginx"]["libraries"]

@@ -1,0 +1,225 @@
+"""What is locked stays locked and costs nothing; what is not is asked of the source that the site chose."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from obstack.agent.wire import ArchiveEntry
+from obstack.catalog.artifact import Archive, Artifact
+from obstack.catalog.components import COMPONENTS, Component
+from obstack.catalog.lock import Lock
+from obstack.edges.cache import ABANDONED_S, ArtifactCache
+from obstack.edges.mirror import Mirror
+from obstack.errors import ChangeFailed, UsageError
+from obstack.model.components import ArtifactChoice, Artifacts, Source
+from obstack.model.site import Site
+from obstack.operations.lock import Supply, ensure, resolve
+
+
+def content(component: str) -> bytes:
+    return f"the archive of {component}".encode()
+
+
+class Shelf:
+    """A source that makes archives on the spot, and remembers what it was asked for."""
+
+    def __init__(self, kind: Source, cache: ArtifactCache) -> None:
+        self.kind = kind
+        self.cache = cache
+        self.resolved: list[str] = []
+        self.fetched: list[str] = []
+
+    def settle(self, choice: ArtifactChoice) -> ArtifactChoice:
+        if self.kind is Source.DEBIAN and choice.suite is None:
+            return choice.model_copy(update={"suite": "bookworm"})
+        return choice
+
+    def resolve(self, component: Component, choice: ArtifactChoice, architecture: str) -> Artifact:
+        self.resolved.append(component.name)
+        data = content(component.name)
+        entry = ArchiveEntry(f"{component.name}.tar", hashlib.sha256(data).hexdigest(), len(data), "tar")
+        artifact = Artifact(
+            component=component.name,
+            version=choice.version or "1.0",
+            source=self.kind.value,
+            suite=choice.suite,
+            architecture=architecture,
+            archives=(Archive(entry, f"pool/{entry.name}"),),
+            binaries={},
+        )
+        self.fetch([artifact])
+        return artifact
+
+    def fetch(self, artifacts: Sequence[Artifact]) -> None:
+        for artifact in artifacts:
+            self.fetched.append(artifact.component)
+            entry = artifact.archives[0].entry
+            with self.cache.workspace() as folder:
+                (folder / "fetched").write_bytes(content(artifact.component))
+                self.cache.take(folder / "fetched", name=entry.name, digest=entry.digest, origin="the shelf")
+
+
+class NoDownloads:
+    """A network that is not there."""
+
+    def fetch(self, url: str, into: Path, message: str) -> bool:
+        raise AssertionError(f"{url} was asked for")
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> ArtifactCache:
+    return ArtifactCache(tmp_path / "cache")
+
+
+@pytest.fixture
+def debian(cache: ArtifactCache) -> Shelf:
+    return Shelf(Source.DEBIAN, cache)
+
+
+@pytest.fixture
+def release(cache: ArtifactCache) -> Shelf:
+    return Shelf(Source.RELEASE, cache)
+
+
+@pytest.fixture
+def supply(cache: ArtifactCache, debian: Shelf, release: Shelf) -> Supply:
+    return Supply(cache, {Source.DEBIAN: debian, Source.RELEASE: release})
+
+
+def site(default: ArtifactChoice | None = None, **components: ArtifactChoice) -> Site:
+    artifacts = Artifacts(default=default or ArtifactChoice(), components=components)
+    return Site(domain="mon-1.internal", artifacts=artifacts)
+
+
+def test_everything_is_resolved_the_first_time_and_nothing_the_second(supply: Supply, debian: Shelf) -> None:
+    lock = resolve(site(), "amd64", supply, lock=Lock())
+    assert debian.resolved == list(COMPONENTS)
+    debian.resolved.clear()
+    assert resolve(site(), "amd64", supply, lock=lock) == lock
+    assert debian.resolved == []
+
+
+def test_only_what_is_to_be_updated_is_resolved_again(supply: Supply, debian: Shelf) -> None:
+    lock = resolve(site(), "amd64", supply, lock=Lock())
+    debian.resolved.clear()
+    resolve(site(), "amd64", supply, lock=lock, update=("nginx",))
+    assert debian.resolved == ["nginx"]
+
+
+@pytest.mark.parametrize("choice", [ArtifactChoice(suite="trixie"), ArtifactChoice(version="2.0")])
+def test_only_what_the_site_chose_otherwise_is_resolved_again(
+    choice: ArtifactChoice, supply: Supply, debian: Shelf
+) -> None:
+    lock = resolve(site(), "amd64", supply, lock=Lock())
+    debian.resolved.clear()
+    changed = resolve(site(prometheus=choice), "amd64", supply, lock=lock)
+    assert debian.resolved == ["prometheus"]
+    assert changed.artifacts("amd64")["nginx"] == lock.artifacts("amd64")["nginx"]
+    debian.resolved.clear()
+    resolve(site(prometheus=choice), "amd64", supply, lock=changed)
+    assert debian.resolved == []
+
+
+def test_what_has_no_release_comes_from_debian_unless_it_is_named(
+    supply: Supply, debian: Shelf, release: Shelf
+) -> None:
+    releases = ArtifactChoice(source=Source.RELEASE)
+    resolve(site(releases), "amd64", supply, lock=Lock())
+    assert set(debian.resolved) == {"nginx", "journal-remote"}
+    assert set(release.resolved) == set(COMPONENTS) - {"nginx", "journal-remote"}
+    release.resolved.clear()
+    resolve(site(releases, nginx=releases), "amd64", supply, lock=Lock(), components=("nginx",))
+    assert release.resolved == ["nginx"]
+
+
+def test_components_that_are_not_asked_for_keep_their_place_in_the_lock(supply: Supply, debian: Shelf) -> None:
+    lock = resolve(site(), "amd64", supply, lock=Lock())
+    again = resolve(site(), "arm64", supply, lock=lock, components=("nginx",))
+    assert again.artifacts("amd64") == lock.artifacts("amd64")
+    assert list(again.artifacts("arm64")) == ["nginx"]
+
+
+def test_what_the_cache_has_is_not_fetched(supply: Supply, debian: Shelf, tmp_path: Path) -> None:
+    artifacts = tuple(resolve(site(), "amd64", supply, lock=Lock()).artifacts("amd64").values())
+    debian.fetched.clear()
+    files = ensure(artifacts, supply)
+    assert debian.fetched == []
+    assert {file.read_bytes() for file in files.values()} == {content(name) for name in COMPONENTS}
+    assert all(file.name == digest for digest, file in files.items())
+    assert not list((tmp_path / "cache").glob("fetch-*"))
+
+
+def test_what_the_cache_lacks_is_fetched_from_the_mirror_first(supply: Supply, debian: Shelf, tmp_path: Path) -> None:
+    artifacts = tuple(resolve(site(), "amd64", supply, lock=Lock()).artifacts("amd64").values())
+    (tmp_path / "cache").rename(tmp_path / "mirror")
+    lacking = next(a for a in artifacts if a.component == "nginx").archives[0].entry.digest
+    (tmp_path / "mirror/sha256" / lacking).unlink()
+    debian.fetched.clear()
+    mirror = Mirror(str(tmp_path / "mirror"), debian.cache, NoDownloads())
+    files = ensure(artifacts, replace(supply, mirror=mirror))
+    assert len(files) == len(COMPONENTS)
+    assert debian.fetched == ["nginx"]
+
+
+def test_damage_in_the_cache_is_found_and_mended_when_asked_to_look(
+    supply: Supply, debian: Shelf, cache: ArtifactCache
+) -> None:
+    artifact = resolve(site(), "amd64", supply, lock=Lock()).artifacts("amd64")["nginx"]
+    file = cache.find(artifact.archives[0].entry)
+    assert file is not None
+    file.write_bytes(content("NGINX"))
+    debian.fetched.clear()
+    ensure([artifact], supply)
+    assert debian.fetched == []
+    ensure([artifact], supply, verify=True)
+    assert debian.fetched == ["nginx"]
+    assert file.read_bytes() == content("nginx")
+
+
+def test_half_an_archive_counts_as_none(supply: Supply, debian: Shelf, cache: ArtifactCache) -> None:
+    artifact = resolve(site(), "amd64", supply, lock=Lock()).artifacts("amd64")["nginx"]
+    file = cache.find(artifact.archives[0].entry)
+    assert file is not None
+    file.write_bytes(content("nginx")[:-1])
+    ensure([artifact], supply)
+    assert file.read_bytes() == content("nginx")
+
+
+def test_a_size_in_the_lock_that_is_wrong_is_reported(supply: Supply) -> None:
+    artifact = resolve(site(), "amd64", supply, lock=Lock()).artifacts("amd64")["nginx"]
+    archive = artifact.archives[0]
+    wrong = replace(artifact, archives=(replace(archive, entry=replace(archive.entry, size=1)),))
+    with pytest.raises(UsageError) as caught:
+        ensure([wrong], supply)
+    assert caught.value.code == "locked-size-wrong"
+    assert caught.value.do == "observability lock --update nginx"
+
+
+def test_what_is_not_what_was_asked_for_never_gets_into_the_cache(cache: ArtifactCache, tmp_path: Path) -> None:
+    wanted = hashlib.sha256(b"wanted").hexdigest()
+    with cache.workspace() as folder:
+        (folder / "x").write_bytes(b"other")
+        with pytest.raises(ChangeFailed) as caught:
+            cache.take(folder / "x", name="x", digest=wanted, origin="somewhere")
+    assert wanted in caught.value.where
+    assert hashlib.sha256(b"other").hexdigest() in caught.value.where
+    assert cache.verify(wanted) is None
+
+
+def test_what_killed_runs_left_behind_is_swept(cache: ArtifactCache, tmp_path: Path) -> None:
+    old, new = tmp_path / "cache/fetch-old", tmp_path / "cache/fetch-new"
+    for folder in (old, new):
+        folder.mkdir(parents=True)
+        (folder / "half").write_bytes(b"")
+    long_ago = time.time() - ABANDONED_S - 60
+    os.utime(old, (long_ago, long_ago))
+    with cache.workspace():
+        assert not old.exists()
+        assert new.exists()
