@@ -19,11 +19,12 @@ UNSHARE: Final = (
     'if [ "$(id -u)" = 0 ] && unshare --mount true 2>/dev/null; then exec unshare --mount -- "$@"; fi; '
     'exec unshare --user --map-root-user --mount -- "$@"'
 )
+# -n: /run/mount is root's, and mount fails after the mount where it may not write there (an ordinary user in Debian 12).
 # Built on the service's own folder and moved at once, for what it hides (the time zones) must still be seen meanwhile.
 VIEW: Final = (
-    'mount -t tmpfs tmpfs "$1" && mkdir "$1/$2" && mount --bind "$3" "$1/$2" && '
-    'if [ -d "$4/zoneinfo" ]; then mkdir "$1/zoneinfo" && mount --rbind "$4/zoneinfo" "$1/zoneinfo"; fi && '
-    'mount --move "$1" "$4" || exit 71; shift 4; exec "$@"'
+    'mount -n -t tmpfs tmpfs "$1" && mkdir "$1/$2" && mount -n --bind "$3" "$1/$2" && '
+    'if [ -d "$4/zoneinfo" ]; then mkdir "$1/zoneinfo" && mount -n --rbind "$4/zoneinfo" "$1/zoneinfo"; fi && '
+    'mount -n --move "$1" "$4" || exit 71; shift 4; exec "$@"'
 )
 
 

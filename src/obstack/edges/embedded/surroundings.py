@@ -35,7 +35,7 @@ class LocalSurroundings:
 
         Raises CheckFailed with the setting that forbids it.
         """
-        probe = ["/bin/sh", "-c", UNSHARE, "unshare", "mount", "-t", "tmpfs", "tmpfs", "/usr/share"]
+        probe = ["/bin/sh", "-c", UNSHARE, "unshare", "mount", "-n", "-t", "tmpfs", "tmpfs", "/usr/share"]
         tried = subprocess.run(probe, stdin=subprocess.DEVNULL, capture_output=True, check=False, text=True)
         if tried.returncode == 0:
             return
