@@ -30,15 +30,30 @@ def crash_point(name: str) -> None:
     """Mark an instant at which the crash tests kill or stop the agent.
 
     Given the environment `OBSERVABILITY_CRASH_AT=<name>`, die by SIGKILL; given `OBSERVABILITY_PAUSE_AT=<name>`, print
-    a `paused` event and sleep, so that a test can cut the power. Otherwise do nothing.
+    a `paused` event and sleep, so that a test can cut the power; `<name>:<n>` means the n-th time it is passed. Given
+    `OBSERVABILITY_CRASH_TRACE=<file>`, add the name to that file. Otherwise do nothing.
     """
-    if os.environ.get("OBSERVABILITY_CRASH_AT") == name:
+    trace = os.environ.get("OBSERVABILITY_CRASH_TRACE")
+    if trace:
+        with open(trace, "a", encoding="utf-8") as stream:
+            stream.write(f"{name}\n")
+    if _due("OBSERVABILITY_CRASH_AT", name):
         os.kill(os.getpid(), signal.SIGKILL)
-    if os.environ.get("OBSERVABILITY_PAUSE_AT") == name:
+    if _due("OBSERVABILITY_PAUSE_AT", name):
         event = {"type": "event", "step": "switch", "state": "paused", "message": name, "data": {"point": name}}
         sys.stdout.buffer.write(json.dumps(event).encode() + b"\n")
         sys.stdout.buffer.flush()
         time.sleep(86400)
+
+
+def _due(variable: str, name: str) -> bool:
+    wanted, _, left = os.environ.get(variable, "").partition(":")
+    if wanted != name:
+        return False
+    if left and int(left) > 1:
+        os.environ[variable] = f"{name}:{int(left) - 1}"
+        return False
+    return True
 
 
 @contextlib.contextmanager
