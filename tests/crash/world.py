@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from obstack.agent import wire
-from obstack.edges.local_channel import LocalChannel
 from obstack.edges.embedded.supervisord import Supervisord
+from obstack.edges.local_channel import LocalChannel
 from obstack.errors import Unreachable
 from obstack.model.layout import Layout, Manager
 from obstack.ports import Contents

@@ -55,7 +55,8 @@ class Transition:
         flip(self.machine, self.new)
         # Crash here: `current` and the outside belong to different generations; recovery converges to one of them.
         durable.crash_point("flipped")
-        if outward.converge(self.machine, self.new):
+        # On a way back the files may have been put right already by one that died before it could say so.
+        if outward.converge(self.machine, self.new) or self.resolute:
             self._reload_definitions()
         self._act_on_all("start", "restart", "reload")
         if self.failures:
