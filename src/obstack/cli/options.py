@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,7 +60,7 @@ def make_target(root: Path | None, configuration: Path | None, environment: str 
         place, why = decide_root(root, Path.cwd(), os.path.isdir("/var/lib/observability"))
     if place == Path("/"):
         return Target(Layout("", Manager.SYSTEMD), configuration or Path(CONFIGURATION), environment, why)
-    layout = Layout(str(place), Manager.SUPERVISOR)
+    layout = Layout(str(place), Manager.SUPERVISOR, sys.executable)
     return Target(layout, configuration or place / CONFIGURATION, environment, why)
 
 

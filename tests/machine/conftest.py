@@ -1,0 +1,67 @@
+"""Fixtures of the tests on real machines. The library beside is described in docs/how-to/test-machines.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from machine.library.host import install_missing_packages
+from machine.library.image import Image, ImageStore
+from machine.library.machine import Machine
+from machine.library.session import Machines, Session
+
+SUITES = ("bookworm", "trixie")
+"""Debian 12 and 13."""
+
+
+@pytest.fixture(scope="session")
+def session() -> Iterator[Session]:
+    install_missing_packages()
+    session = Session()
+    session.open()
+    yield session
+    session.close()
+
+
+@pytest.fixture(scope="session")
+def images(session: Session) -> Iterator[ImageStore]:
+    store = ImageStore()
+    yield store
+    store.close()
+
+
+@pytest.fixture(scope="session")
+def minimal_images(images: ImageStore) -> Mapping[str, Image]:
+    """The minimal image of each suite. Both are built at the same time: most of it is waiting for the mirror."""
+    with ThreadPoolExecutor(len(SUITES)) as pool:
+        return dict(zip(SUITES, pool.map(images.base, SUITES), strict=True))
+
+
+@pytest.fixture(scope="module", params=SUITES)
+def suite(request: pytest.FixtureRequest) -> str:
+    """Each Debian suite in turn."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def minimal(suite: str, minimal_images: Mapping[str, Image]) -> Image:
+    """The minimal image of the suite."""
+    return minimal_images[suite]
+
+
+@pytest.fixture(scope="module")
+def machines(session: Session) -> Iterator[Machines]:
+    """Makes machines that live as long as the tests of the module."""
+    machines = session.machines()
+    yield machines
+    machines.destroy()
+
+
+@pytest.fixture(scope="module")
+def machine(machines: Machines, minimal: Image) -> Iterator[Machine]:
+    """One booted machine of the suite for the tests of the module."""
+    machine = machines.create(minimal, "web-1")
+    yield machine
+    machine.destroy()
