@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,7 +59,7 @@ def make_target(root: Path | None, configuration: Path | None, environment: str 
         place, why = decide_root(root, Path.cwd(), os.path.isdir("/var/lib/observability"))
     if place == Path("/"):
         return Target(Layout("", Manager.SYSTEMD), configuration or Path(CONFIGURATION), environment, why)
-    layout = Layout(str(place), Manager.SUPERVISOR, sys.executable)
+    layout = Layout(str(place), Manager.SUPERVISOR)
     return Target(layout, configuration or place / CONFIGURATION, environment, why)
 
 

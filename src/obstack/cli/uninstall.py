@@ -13,8 +13,8 @@ from obstack.cli.options import Target, json_option, quiet_option, target_option
 from obstack.cli.progress import reporter
 from obstack.operations.uninstall import uninstall
 
-KEEPS = "Data folders (metrics, silences, logs) and the state folder stay."
-PURGES = "Data folders and the state folder are DELETED, with all metrics, silences and generations."
+KEEPS = "Data folders (metrics, silences) and the record of all runs stay."
+PURGES = "Data folders are DELETED with all metrics and silences, and so is the state folder."
 
 
 @documented("observability uninstall", "observability uninstall --purge --yes")

@@ -86,7 +86,7 @@ def _configuration(site: Site, jobs: tuple[targets.Job, ...], version: str) -> d
         "alerting": {
             "alertmanagers": [{"static_configs": [{"targets": [f"127.0.0.1:{site.alertmanager.port}"]}]}],
         },
-        "scrape_configs": [_scrape(site, job) for job in jobs],
+        "scrape_configs": [_scrape(site, job, version) for job in jobs],
     }
     if prometheus.remote_write:
         document["remote_write"] = [{"url": remote.url} for remote in prometheus.remote_write]
@@ -98,12 +98,14 @@ def _scrape_timeout(interval: str) -> str:
     return interval if duration_seconds(interval) < 10 else "10s"
 
 
-def _scrape(site: Site, job: targets.Job) -> dict[str, Any]:
+def _scrape(site: Site, job: targets.Job, version: str) -> dict[str, Any]:
     scrape: dict[str, Any] = {
         "job_name": job.name,
         # Folder watches do not survive the switch of the generation's link, so the files are also read again by time.
         "file_sd_configs": [{"files": [f"targets/{job.name}.json"], "refresh_interval": "5s"}],
     }
+    if capabilities.prometheus_needs_fallback_scrape_protocol(version):
+        scrape["fallback_scrape_protocol"] = "PrometheusText0.0.4"
     if job.name == targets.PROBES:
         scrape["metrics_path"] = "/probe"
         scrape["relabel_configs"] = [

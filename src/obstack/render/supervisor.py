@@ -19,7 +19,7 @@ UNSHARE: Final = (
     'if [ "$(id -u)" = 0 ] && unshare --mount true 2>/dev/null; then exec unshare --mount -- "$@"; fi; '
     'exec unshare --user --map-root-user --mount -- "$@"'
 )
-# -n: /run/mount is root's, and mount fails after the mount where it may not write there (an ordinary user in Debian 12).
+# -n: /run/mount is root's, and mount fails after the mount where it may not write there (a user on Debian 12).
 # Built on the service's own folder and moved at once, for what it hides (the time zones) must still be seen meanwhile.
 VIEW: Final = (
     'mount -n -t tmpfs tmpfs "$1" && mkdir "$1/$2" && mount -n --bind "$3" "$1/$2" && '
