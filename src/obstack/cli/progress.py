@@ -117,7 +117,7 @@ class LiveReporter:
         elif event.state == "failed":
             self._stay("✗", "red", text)
         else:
-            self._move(text, 0, 0)
+            self._move(text, int(event.data.get("done", 0)), int(event.data.get("total", 0)))
 
     def step(self, message: str) -> None:
         """Show what is being done as the moving line."""
@@ -136,27 +136,31 @@ class LiveReporter:
     def _stay(self, mark: str, colour: str, text: str) -> None:
         from rich.text import Text
 
-        self._started().console.print(Text(f"{mark} ", colour) + Text(text), soft_wrap=True)
+        self._started().console.print(Text.assemble((mark, colour), " ", text), soft_wrap=True)
 
     def _move(self, text: str, done: int, total: int) -> None:
         from rich.markup import escape
 
         display = self._started()
         if self._task is None:
-            self._task = display.add_task("", total=None)
-        display.update(self._task, description=escape(text), completed=done, total=total or None)
+            self._task = display.add_task("", known=False)
+        display.update(self._task, description=escape(text), completed=done, total=total or 1, known=total > 0)
 
     def _started(self) -> Progress:
         if self._display is None:
-            from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-            self._display = Progress(
-                SpinnerColumn(),
-                TextColumn("{task.description}"),
-                BarColumn(bar_width=24),
-                TimeElapsedColumn(),
-                console=self._console,
-                transient=True,
-            )
+            self._display = _display(self._console)
             self._display.start()
         return self._display
+
+
+def _display(console: Console) -> Progress:
+    """Return a display whose bar is there only while it is known how much there is to do."""
+    from rich.progress import BarColumn, Progress, SpinnerColumn, Task, TextColumn, TimeElapsedColumn
+    from rich.progress_bar import ProgressBar
+
+    class KnownBar(BarColumn):
+        def render(self, task: Task) -> ProgressBar:
+            return super().render(task) if task.fields["known"] else ProgressBar(width=0, total=1)
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), KnownBar(bar_width=24), TimeElapsedColumn())
+    return Progress(*columns, console=console, transient=True)
