@@ -76,10 +76,7 @@ BLACKBOX_EXPORTER: Final = Component(
 
 NGINX: Final = Component(
     name="nginx",
-    packages=(
-        Package("nginx", ("usr/sbin/nginx",)),
-        Package("nginx-common", ("etc/nginx/mime.types",)),
-    ),
+    packages=(Package("nginx", ("usr/sbin/nginx",)),),
     programs={"nginx": ("usr/sbin/nginx",)},
 )
 

@@ -109,13 +109,13 @@ class PrivateApt:
             stderr=subprocess.PIPE,
             env=_environment(),
         ) as process:
-            while progress is not None and folder is not None:
+            problem: bytes | None = None
+            while problem is None:
                 try:
-                    process.wait(POLL_S)
-                    break
+                    _, problem = process.communicate(timeout=POLL_S)
                 except subprocess.TimeoutExpired:
-                    progress(_size_of(folder))
-            _, problem = process.communicate()
+                    if progress is not None and folder is not None:
+                        progress(_size_of(folder))
         if process.returncode != 0:
             raise self._explain(" ".join([Path(program).name, *arguments[:1]]), problem.decode(errors="replace"))
 

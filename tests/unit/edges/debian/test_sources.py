@@ -116,6 +116,12 @@ def test_a_rolling_suite_has_no_pockets() -> None:
     assert [(source.uri, source.suite) for source in found] == [("http://mirror.example.org/debian", "sid")]
 
 
+def test_ubuntu_keeps_its_free_software_in_two_components() -> None:
+    lines = "deb http://mirror.example.org/ubuntu noble main restricted universe multiverse\n"
+    (found,) = sources_for(parse_list(lines), "noble", "noble")
+    assert found.components == ("main", "universe")
+
+
 def test_rendered_sources_read_back_as_they_were_and_are_never_trusted_blindly() -> None:
     mine = sources_for(parse_deb822(STANZAS), "bookworm", "bookworm")
     text = render_sources(mine, "arm64", Path("/usr/share/keyrings"), foreign=False)
