@@ -19,7 +19,6 @@ __all__ = ["GateContext", "run_gates"]
 
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 0.5
-SETTLED_S = 3.0
 
 
 def run_gates(gates: Sequence[wire.GateEntry], context: GateContext) -> tuple[wire.GateResult, ...]:
@@ -29,15 +28,12 @@ def run_gates(gates: Sequence[wire.GateEntry], context: GateContext) -> tuple[wi
         return ()
     began = time.monotonic()
     with Watch(context) as watch, concurrent.futures.ThreadPoolExecutor(min(len(chosen), 16)) as pool:
-        futures = {pool.submit(_pursue, gate, context, watch): gate for gate in chosen}
-        results = {}
+        futures = [pool.submit(_pursue, gate, context, watch) for gate in chosen]
         for future in concurrent.futures.as_completed(futures):
-            result = future.result()
-            results[futures[future].name] = result
-            context.on_event(_event(result))
+            context.on_event(_event(future.result()))
     if watch.trouble is None and time.monotonic() - watch.looked > FIRST_PAUSE_S:
         watch.look()
-    return tuple(_last_look(results[gate.name], watch, began, context) for gate in chosen)
+    return tuple(_last_look(future.result(), watch, began, context) for future in futures)
 
 
 def _last_look(result: wire.GateResult, watch: Watch, began: float, context: GateContext) -> wire.GateResult:
@@ -129,7 +125,7 @@ def _not_settled(unit: wire.UnitEntry, context: GateContext, watch: Watch) -> st
     if unit.name in context.acted and state.started_monotonic_s is not None:
         # One that starts and dies a moment later must not slip through between two looks.
         age_s = watch.looked - state.started_monotonic_s
-        if age_s < SETTLED_S:
+        if age_s < context.settle_s:
             return f"unit {unit.name} has run for {age_s:.1f} s only"
     return ""
 

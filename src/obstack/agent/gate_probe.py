@@ -33,7 +33,8 @@ class GateContext:
 
     `tree` is the folder of the generation that is in force (it holds `etc/` and `artifacts/`). `acted` gives, by unit,
     the unix time at which an act on it had been completed in this run. `active` runs the probes that write something
-    too. `cancelled` is asked between tries; `on_event` is called from one thread only.
+    too. A unit that was started in this run must have run for `settle_s` before it counts. `cancelled` is asked between
+    tries; `on_event` is called from one thread only.
     """
 
     root: str
@@ -42,6 +43,7 @@ class GateContext:
     manager: ServiceManager
     acted: Mapping[str, float] = field(default_factory=dict)
     active: bool = False
+    settle_s: float = 3.0
     cancelled: Callable[[], bool] = lambda: False
     on_event: Callable[[wire.Event], None] = lambda _: None
 
