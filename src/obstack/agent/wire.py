@@ -302,8 +302,8 @@ class Fact:
     `listeners` [{address, port, program, unit}]; `packages` {name: version} of installed packages that would be in the
     way; `paths` {path: kind} of the outward paths, kind being absent, ours, link, directory or file; `units`
     {name: path} of unit files that are not ours; `commands` {name: path or empty}; `clock` {now, synchronized};
-    `systemd` 252 (its version); `users` {name: number} of users that are not ours; `namespaces` whether an ordinary user
-    may make them.
+    `systemd` 252 (its version); `users` {name: number} of users that are not ours; `namespaces` whether any user may
+    make them.
     """
 
     name: str
