@@ -13,7 +13,8 @@ class Sandbox:
 
     `families` are the socket address families; `capabilities` are kept and made ambient (which rules out private
     users); `host_processes` shows all of /proc; `host_mounts` shows the machine's real mounts (no private /tmp, /home
-    read-only); `devices` are device nodes it may open; `writable` are paths beside its data directory;
+    read-only); `clock` lets it read the state of the clock; `devices` are device nodes it may
+    open; `writable` are paths beside its data directory;
     `writable_executable_memory` allows just-in-time code; `groups` are supplementary groups.
     """
 
