@@ -99,7 +99,7 @@ def test_waiting_for_a_unit_returns_when_it_is_active(machine: Machine) -> None:
 
 
 def test_waiting_for_a_failed_unit_ends_at_once_and_shows_its_log(machine: Machine) -> None:
-    install_unit(machine, "ExecStart=sh -c 'echo reason of the failure; exit 9'")
+    install_unit(machine, "Type=oneshot\nExecStart=sh -c 'sleep 0.5; echo reason of the failure; exit 9'")
     machine.succeed(["systemctl", "start", "--no-block", "example"])
     begun = time.monotonic()
     with pytest.raises(CommandFailed, match="example has failed") as failed:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import configparser
 import fcntl
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -106,16 +106,26 @@ class PipSettings:
 
 
 def pip_settings() -> PipSettings:
-    """Return what `pip config list` says on this host, with every local file it names moved to its place inside."""
-    listing = call([sys.executable, "-m", "pip", "config", "list"]).stdout
-    environment: dict[str, str] = {}
+    """Return this host's settings of pip, with every local file they name moved to its place inside.
+
+    Read from where pip reads them, in its order: pip itself may not be installed here.
+    """
+    config = os.environ.get("XDG_CONFIG_HOME", str(Path.home() / ".config"))
+    folders = os.environ.get("XDG_CONFIG_DIRS", "/etc/xdg").split(":")
+    files = [f"{folder}/pip/pip.conf" for folder in folders]
+    files += ["/etc/pip.conf", str(Path.home() / ".pip/pip.conf"), f"{config}/pip/pip.conf"]
+    files += [os.environ["PIP_CONFIG_FILE"]] if "PIP_CONFIG_FILE" in os.environ else []
+    parser = configparser.RawConfigParser()
+    parser.read(files)
+    values: dict[str, str] = {}
+    for section in ("global", "install"):
+        if parser.has_section(section):
+            values.update({"PIP_" + key.upper().replace("-", "_"): value for key, value in parser.items(section)})
+    values.update({name: value for name, value in os.environ.items() if name.startswith("PIP_")})
+    values.pop("PIP_CONFIG_FILE", None)
     binds: dict[str, str] = {}
-    for line in sorted(listing.splitlines(), reverse=True):  # `global.` before `:env:`, which has the last word in pip
-        key, _, value = line.partition("=")
-        words = [_moved(word, binds) for word in value.strip("'\"").replace("\\n", " ").split()]
-        name = key.rpartition(".")[2].upper().replace("-", "_")
-        environment[f"PIP_{name}"] = " ".join(words)
-    return PipSettings(environment, binds)
+    moved = {name: " ".join(_moved(word, binds) for word in value.split()) for name, value in values.items()}
+    return PipSettings(moved, binds)
 
 
 def _moved(word: str, binds: dict[str, str]) -> str:
