@@ -101,7 +101,9 @@ class Reader:
         if texts[-1] == b"":
             texts.pop()
         lines = [
-            Line(name, text[start : start + LINE_LIMIT]) for text in texts for start in range(0, len(text), LINE_LIMIT)
+            Line(name, text[start : start + LINE_LIMIT])
+            for text in texts
+            for start in range(0, max(len(text), 1), LINE_LIMIT)
         ]
         return lines, complete
 

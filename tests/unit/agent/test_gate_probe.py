@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import time
+from pathlib import Path
 
 import pytest
 
 from obstack.agent import gate_alertmanager, gate_prometheus
+from obstack.agent.gate import PROBES
 from obstack.agent.gate_probe import EVIDENCE_LIMIT, bounded, is_stopped, judge_state, reason_of
 from obstack.agent.services import UnitState
 
@@ -74,3 +77,8 @@ def test_the_time_before_any_scrape_is_long_ago() -> None:
 def test_alertmanager_names_a_configuration_by_six_bytes_of_its_sum() -> None:
     # MD5 of nothing begins d4 1d 8c d9 8f 00.
     assert gate_alertmanager.configuration_hash(b"") == float(0x008FD98C1DD4)
+
+
+def test_every_kind_of_gate_is_in_the_reference() -> None:
+    reference = (Path(__file__).parents[3] / "docs/reference/gates.md").read_text()
+    assert set(re.findall(r"^\| `([a-z-]+)` \|", reference, re.MULTILINE)) == {"units-active", *PROBES}
