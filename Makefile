@@ -34,6 +34,9 @@ machine: setup ## tests on booted machines; as root
 test-all: setup ## everything, as CI runs it
 	$(PYTHON) -m pytest tests
 
+golden: setup ## write the expected trees of tests/golden anew, to be reviewed
+	GOLDEN_UPDATE=1 $(PYTHON) -m pytest -q tests/golden
+
 docs: setup ## write the generated reference anew
 	$(PYTHON) -m obstack.cli.reference docs/reference
 

@@ -1,0 +1,47 @@
+"""Whole trees, file by file: a change of what is rendered shows itself in the review as what it is.
+
+`make golden` writes the expected trees anew.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from obstack.agent import wire
+from obstack.model.layout import Layout
+from obstack.model.site import Site
+from obstack.plan.generation import build_generation
+from obstack.render.node import render_node
+from rendering.settled import PRIVATE, SERVER, full_site, materials, small_site
+
+TREES = Path(__file__).parent / "trees"
+SITES = {"small": small_site(), "full": full_site()}
+LAYOUTS = {"server": SERVER, "private": PRIVATE}
+
+
+def rendered(site: Site, layout: Layout) -> dict[str, bytes]:
+    manifest, blobs = build_generation("mon-1", "observability", layout, render_node(site, layout, materials()))
+    files = {file.path: blobs[file.digest] for file in manifest.files}
+    files["manifest.json"] = json.dumps(wire.encode(manifest), indent=1, sort_keys=True).encode() + b"\n"
+    return files
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("site", SITES)
+def test_the_tree_is_as_it_was_reviewed(site: str, layout: str) -> None:
+    folder = TREES / f"{site}-{layout}"
+    files = rendered(SITES[site], LAYOUTS[layout])
+    if os.environ.get("GOLDEN_UPDATE"):
+        shutil.rmtree(folder, ignore_errors=True)
+        for path, content in files.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_bytes(content)
+    expected = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert sorted(files) == sorted(expected)
+    for path, content in files.items():
+        assert content.decode() == (folder / path).read_text(), path
