@@ -11,6 +11,7 @@ from machine.library.host import install_missing_packages
 from machine.library.image import Image, ImageStore
 from machine.library.machine import Machine
 from machine.library.session import Machines, Session
+from machine.server import Server, program_image
 
 SUITES = ("bookworm", "trixie")
 """Debian 12 and 13."""
@@ -65,3 +66,27 @@ def machine(machines: Machines, minimal: Image) -> Iterator[Machine]:
     machine = machines.create(minimal, "web-1")
     yield machine
     machine.destroy()
+
+
+@pytest.fixture(scope="session")
+def program_images(images: ImageStore, minimal_images: Mapping[str, Image]) -> Mapping[str, Image]:
+    """The image of each suite with this program's packages and the archives it deploys."""
+    with ThreadPoolExecutor(len(SUITES)) as pool:
+        made = pool.map(lambda suite: program_image(images, minimal_images[suite]), SUITES)
+        return dict(zip(SUITES, made, strict=True))
+
+
+@pytest.fixture(scope="module")
+def bare_server(machines: Machines, suite: str, program_images: Mapping[str, Image]) -> Iterator[Server]:
+    """A machine of the suite with the program on it and nothing deployed, for the tests of the module."""
+    server = Server(machines.create(program_images[suite], "mon-1"))
+    yield server
+    server.machine.destroy()
+
+
+@pytest.fixture(scope="module")
+def server(bare_server: Server) -> Server:
+    """A machine of the suite with the stack running on it, for the tests of the module."""
+    bare_server.succeed("preflight", "--observability-vps", "--fix")
+    bare_server.succeed("setup", "--observability", "--yes")
+    return bare_server

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 
@@ -14,7 +15,7 @@ from obstack.cli.options import Target, json_option, quiet_option, target_option
 from obstack.cli.output import print_line
 from obstack.cli.progress import reporter
 from obstack.cli.views import gate_lines, moment
-from obstack.errors import UsageError
+from obstack.errors import Interrupted, UsageError
 from obstack.operations.asking import error_of
 from obstack.operations.health import check_health
 from obstack.ports import Channel
@@ -41,7 +42,9 @@ def command(*, target: Target, verbose: bool, watch: bool, interval: int, quiet:
         )
     channel = open_channel(target)
     if watch:
-        _watch(channel, verbose, interval)
+        with contextlib.suppress(KeyboardInterrupt):  # the way in which a watch ends
+            _watch(channel, verbose, interval)
+        return 0
     started = time.monotonic()
     with reporter(quiet=quiet) as progress:
         reply = check_health(channel, progress)
@@ -60,6 +63,8 @@ def _watch(channel: Channel, verbose: bool, interval_s: int) -> None:
         print_line(moment(time.time()))
         for line in gate_lines(channel.node, reply.gates, reply.generation, verbose=verbose):
             print_line(line)
+        if reply.fault is not None and reply.fault.exit_code == Interrupted.exit_code:
+            return
         if reply.fault is not None and not reply.gates:
             raise error_of(reply.fault)
         sys.stdout.flush()
