@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import ipaddress
 import json
@@ -22,6 +23,7 @@ from cryptography.x509.oid import NameOID
 
 from obstack.agent import wire
 from obstack.agent.gate import GateContext, run_gates
+from obstack.agent.services import ServiceFailure
 from obstack.agent.supervisor import Supervisor
 
 HOST = "mon-1.example.org"
@@ -62,7 +64,11 @@ class Supervised:
 
     def _wait(self) -> None:
         deadline = time.monotonic() + 15
-        while not (self.root / "run/supervisor.sock").exists():
+        while True:
+            # The socket's file is there a moment before it is listened on.
+            with contextlib.suppress(ServiceFailure):
+                self.manager.states([])
+                return
             assert self.process.poll() is None, "supervisord ended"
             assert time.monotonic() < deadline, "supervisord does not listen"
             time.sleep(0.05)
