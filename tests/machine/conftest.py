@@ -85,8 +85,9 @@ def bare_server(machines: Machines, suite: str, program_images: Mapping[str, Ima
 
 
 @pytest.fixture(scope="module")
-def server(bare_server: Server) -> Server:
-    """A machine of the suite with the stack running on it, for the tests of the module."""
-    bare_server.succeed("preflight", "--observability-vps", "--fix")
-    bare_server.succeed("setup", "--observability", "--yes")
-    return bare_server
+def server(machines: Machines, program_images: Mapping[str, Image]) -> Iterator[Server]:
+    """A Debian 13 with the stack running on it, for the tests of the module."""
+    server = Server(machines.create(program_images["trixie"], "mon-1"))
+    server.set_up()
+    yield server
+    server.machine.destroy()

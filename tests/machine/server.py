@@ -36,6 +36,12 @@ SETTINGS: Final[Mapping[str, Any]] = {
 
 UNITS: Final = ("prometheus", "alertmanager", "node-exporter", "blackbox-exporter", "nginx")
 
+PROMETHEUS_SUITES: Final = ("bookworm", "trixie", "sid")
+"""Debian suites whose Prometheus the tests deploy: 2.42, 2.53 and 3.5."""
+
+LOCKS: Final = "/srv/locks"
+"""Where the image keeps the lock file of each of them, and `own.json` for the machine's own suite."""
+
 
 def program_image(images: ImageStore, base: Image) -> Image:
     """Return the image of a suite with the program's packages and the locked archives, built when absent."""
@@ -50,15 +56,22 @@ def program_image(images: ImageStore, base: Image) -> Image:
             else:
                 shutil.copy2(source, place / name)
         (place / "config").mkdir()
-        (place / "config" / "global.yaml").write_text(json.dumps(SETTINGS))
-        run_with_network(root, ["sh", "-ec", f"cd {FOLDER}; ./observability lock"])
+        for suite in (None, *PROMETHEUS_SUITES):
+            (place / "config" / "global.yaml").write_text(json.dumps({**SETTINGS, **prometheus_of(suite)}))
+            keep = f"mkdir -p {LOCKS}; mv config/artifacts.lock.json {LOCKS}/{suite or 'own'}.json"
+            run_with_network(root, ["sh", "-ec", f"cd {FOLDER}; ./observability lock; {keep}"])
         shutil.rmtree(place / "src")
 
     return images.derive(base, f"{base.name}-program", _key(), prepare)
 
 
+def prometheus_of(suite: str | None) -> dict[str, Any]:
+    """Return the section of the configuration that takes Prometheus from a suite; None is the machine's own."""
+    return {"artifacts": {"components": {"prometheus": {"suite": suite}}}} if suite else {}
+
+
 def _key() -> str:
-    digest = hashlib.sha256(json.dumps(SETTINGS).encode())
+    digest = hashlib.sha256(json.dumps([SETTINGS, PROMETHEUS_SUITES]).encode())
     for name in FROM_NETWORK:
         place = CHECKOUT / name
         for file in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
@@ -76,6 +89,7 @@ class Server:
         for name in PROGRAM:
             machine.push(CHECKOUT / name, f"{FOLDER}/{name}")
         self.configure()
+        self.use_lock("own")
 
     def configure(self, **sections: Any) -> None:
         """Write the configuration: the tests' own, with these sections laid over it key by key."""
@@ -84,13 +98,26 @@ class Server:
             merged[name] = {**merged.get(name, {}), **value} if isinstance(value, Mapping) else value
         self.machine.write(f"{FOLDER}/config/global.yaml", json.dumps(merged, indent=2))
 
-    def run(self, *arguments: str, timeout_s: float = 180) -> Result:
-        """Run the program and return the result, whatever its exit code."""
-        return self.machine.run(["./observability", *arguments], directory=FOLDER, timeout_s=timeout_s)
+    def use_lock(self, suite: str) -> None:
+        """Take the lock file of a suite of `PROMETHEUS_SUITES`, or of the machine's `own`."""
+        self.machine.succeed(["cp", f"{LOCKS}/{suite}.json", f"{FOLDER}/config/artifacts.lock.json"])
 
-    def start(self, *arguments: str) -> Running:
+    def set_up(self) -> Any:
+        """Draw the secrets, set the stack up and return the document."""
+        self.succeed("preflight", "--observability-vps", "--fix")
+        return self.document("setup", "--observability", "--yes")
+
+    def apply(self, code: int = 0) -> Any:
+        """Apply the configuration, which must end with this exit code, and return the document."""
+        return self.document("apply", "--yes", code=code)
+
+    def run(self, *arguments: str, environment: Mapping[str, str] | None = None, timeout_s: float = 180) -> Result:
+        """Run the program and return the result, whatever its exit code."""
+        return self.start(*arguments, environment=environment).wait(timeout_s)
+
+    def start(self, *arguments: str, environment: Mapping[str, str] | None = None) -> Running:
         """Start the program and return it running."""
-        return self.machine.start(["./observability", *arguments], directory=FOLDER)
+        return self.machine.start(["./observability", *arguments], directory=FOLDER, environment=environment)
 
     def succeed(self, *arguments: str) -> Result:
         """Run the program, which must exit with 0."""
@@ -110,6 +137,14 @@ class Server:
     def document(self, *arguments: str, code: int = 0) -> Any:
         """Run the program with `--json`, and return the one document that it must print."""
         return self.exits(code, *arguments, "--json", *(() if arguments[0] in NEVER_QUIET else ("--quiet",))).json()
+
+    def current(self) -> str:
+        """Return the generation in force; empty when there is none."""
+        return self.machine.run("basename $(readlink /var/lib/observability/current)").stdout.strip()
+
+    def prometheus(self, path: str) -> Any:
+        """Ask the API of Prometheus, below /api/v1, and return the data of its answer."""
+        return self.machine.succeed(["curl", "-sS", "--fail", f"http://127.0.0.1:9090/api/v1/{path}"]).json()["data"]
 
     def pids(self) -> dict[str, int]:
         """Return the main process of each unit."""
