@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shlex
 import subprocess
@@ -50,11 +51,15 @@ def distribution(suite: str) -> Distribution:
     """Return the programs of a suite, taking them from the machine's own mirror the first time."""
     folder = CACHE / suite
     done = folder / "complete"
-    if not done.exists():
-        _download(suite, folder)
-        _unpack(folder)
-        _wrap_nginx(folder)
-        done.touch()
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        # Several test processes may want the same suite at once.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            _download(suite, folder)
+            _unpack(folder)
+            _wrap_nginx(folder)
+            done.touch()
     return Distribution(suite, folder)
 
 

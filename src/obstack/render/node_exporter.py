@@ -27,6 +27,8 @@ def render_node_exporter(site: Site, layout: Layout, materials: Materials) -> Re
     ]
     if layout.manager is Manager.SYSTEMD:
         argv += ["--collector.systemd", r"--collector.systemd.unit-include=.+\.service"]
+    else:
+        argv.append("--no-collector.systemd")  # Debian's build asks for it by default and complains at every scrape.
     deadline_s = whole_seconds(site.gates.deadline)
     exporter = f"http://127.0.0.1:{site.node_exporter.port}/metrics"
     return Rendering(
