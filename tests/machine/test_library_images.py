@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from machine.library.command import CommandFailed
+from machine.library.control_group import group_of_tree
 from machine.library.image import Image, ImageStore
 from machine.library.sandbox import run_with_network
 from machine.library.session import Machines
@@ -99,6 +100,32 @@ def test_a_killed_build_is_cleared_away_by_the_next(store: ImageStore, base: Ima
     assert names(built.layers[0]) == ["added"]
 
 
+KILLED_AT_WORK = """
+import os, signal, sys, threading, time
+from pathlib import Path
+from machine.library.image import Image, ImageStore
+from machine.library.sandbox import run_with_network
+def prepare(root):
+    threading.Thread(target=run_with_network, args=(root, ["sh", "-c", "touch /begun; sleep 1000"])).start()
+    while not (root / "begun").exists():
+        time.sleep(0.05)
+    os.kill(os.getpid(), signal.SIGKILL)
+base = Image("base", "base-digest", (Path(sys.argv[1]),))
+ImageStore(Path(sys.argv[2])).derive(base, "app", "1", prepare)
+"""
+
+
+def test_what_a_killed_build_was_running_is_ended_by_the_next(
+    store: ImageStore, base: Image, minimal: Image, tmp_path: Path
+) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    argv = [sys.executable, "-c", KILLED_AT_WORK, str(minimal.layers[0]), str(tmp_path / "images")]
+    assert subprocess.run(argv, check=False, env=environment, timeout=60).returncode == -signal.SIGKILL
+    assert group_of_tree(tmp_path).processes()
+    store.derive(base, "app", "1", writes("good", []))
+    assert not group_of_tree(tmp_path).processes()
+
+
 def test_images_of_an_old_key_go_when_nobody_uses_them(store: ImageStore, base: Image, tmp_path: Path) -> None:
     folder = tmp_path / "images"
     user = ImageStore(folder)
@@ -165,3 +192,17 @@ def test_a_sandbox_has_the_network_users_and_daemons_but_no_systemd(machines: Ma
     sandbox.destroy()
     assert not sandbox.processes
     assert not sandbox.root.exists()
+
+
+INSTALLS = "from machine.library.host import install_missing_packages, mirror; install_missing_packages(); mirror()"
+
+
+def test_a_host_without_the_programs_gets_them_from_its_own_mirror(machines: Machines, minimal: Image) -> None:
+    """What happens on a new machine of CI: no debootstrap, no nspawn, no package lists."""
+    host = machines.sandbox(minimal, "new-host")
+    host.push(Path(__file__).parent / "library", "/opt/tests/machine/library")
+    host.succeed("rm -rf /var/lib/apt/lists/*")
+    host.fail("command -v debootstrap || command -v systemd-nspawn")
+    host.succeed(f"PYTHONPATH=/opt/tests python3 -c '{INSTALLS}'", timeout_s=300)
+    host.succeed("command -v debootstrap && command -v systemd-nspawn")
+    host.destroy()

@@ -79,6 +79,11 @@ class ControlGroup:
                 _remove_when_free(Path(inner))
 
 
+def group_of_tree(folder: Path) -> ControlGroup:
+    """Return the group for work on a file tree; it lies in the group of every folder the tree lies in."""
+    return ControlGroup(f"trees{folder}")
+
+
 def _hierarchies() -> list[Path]:
     mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
     return [Path(fields[1]) for fields in mounts if fields[2] in ("cgroup", "cgroup2")]

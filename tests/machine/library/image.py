@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from machine.library.command import CommandFailed, Running
-from machine.library.control_group import ControlGroup
+from machine.library.control_group import group_of_tree
 from machine.library.host import CACHE, Mirror, locked, mirror, open_lock, try_lock
 from machine.library.overlay import Overlay, remove_tree
 from machine.library.sandbox import run_with_network
@@ -137,7 +137,7 @@ class ImageStore:
 def _build_aside(folder: Path, build: Callable[[Path], None]) -> None:
     """Build into a folder beside and rename it. Leftovers of a builder that was killed are removed before."""
     partial = _beside(folder, ".partial")
-    ControlGroup(f"build-{partial.name}").remove()
+    group_of_tree(partial).remove()
     remove_tree(partial)
     partial.mkdir(parents=True)
     try:
@@ -151,7 +151,7 @@ def _build_aside(folder: Path, build: Callable[[Path], None]) -> None:
 def _bootstrap(suite: str, source: Mirror, folder: Path) -> None:
     tree = folder / "tree"
     packages = f"--include={','.join(MINIMAL_PACKAGES)}"
-    group = ControlGroup(f"build-{folder.name}")
+    group = group_of_tree(folder)
     group.create()
     argv = ["debootstrap", "--variant=minbase", packages, suite, str(tree), source.archive]
     try:

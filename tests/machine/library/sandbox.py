@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from machine.library.command import SEARCH_PATH, CommandFailed, Result, Running
-from machine.library.control_group import ControlGroup
+from machine.library.control_group import ControlGroup, group_of_tree
 from machine.library.enclosure import Enclosure
 from machine.library.host import pip_settings
 from machine.library.overlay import Overlay
@@ -34,7 +34,7 @@ def run_with_network(root: Path, argv: Sequence[str], *, timeout_s: float = 600)
         CommandFailed: the command exited with something else than 0, or did not end in time.
     """
     outside = _outside()
-    group = ControlGroup("root-" + str(root).strip("/").replace("/", "-"))
+    group = group_of_tree(root)
     group.create()
     settings = [f"--setenv={name}={value}" for name, value in outside.environment.items()]
     command = [*NSPAWN, *outside.options, *settings, "--pipe", "--directory", str(root), "--", *argv]
