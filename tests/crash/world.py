@@ -73,7 +73,7 @@ class World:
     root: Path
     cache: Path
     url: str
-    events: list[wire.Event] = field(default_factory=list)
+    events: list[wire.Event] = field(default_factory=list, repr=False)
 
     @property
     def layout(self) -> Layout:
@@ -89,7 +89,7 @@ class World:
         self,
         configuration: str = "one",
         *,
-        version: int = 1,
+        version: object = 1,
         units: tuple[str, ...] = ("alpha", "beta"),
         gate: str = "green",
         data_format: str = "",
@@ -145,7 +145,7 @@ class World:
             units=tuple(entries),
             checks=checks,
             gates=(
-                wire.GateEntry("answer", "http", units[0], {"url": f"{self.url}/{gate}", "status": 200}, deadline_s=1),
+                wire.GateEntry("answer", "http", units[0], {"url": f"{self.url}/{gate}", "status": 200}, deadline_s=0),
             ),
         )
         return Generation(manifest, blobs, loaded)
@@ -257,7 +257,10 @@ class World:
         if not self.state.is_dir():
             return
         names = [os.path.join(base, n) for base, folders, files in os.walk(self.root) for n in (*folders, *files)]
-        assert [n for n in names if n.endswith((".partial", "/scratch", "/reserve")) or "/.new-" in n] == []
+        remains = [
+            n for n in names if n.endswith((".partial", "/scratch", "/reserve")) or "/.new-" in n or ".restoring-" in n
+        ]
+        assert not remains, f"remains: {remains}"
 
     def transactions(self) -> list[dict[str, Any]]:
         return list(self.ask("generations").data["transactions"])

@@ -117,9 +117,7 @@ def _prune_snapshots(machine: Machine, kept: list[wire.Manifest]) -> None:
     formats = {(unit.name, unit.state.format) for manifest in kept for unit in manifest.units if unit.state}
     for copy in snapshot.everything(machine.paths):
         if (copy.unit, copy.format) not in formats:
-            # Crash here: the copy is whole or partly gone; nothing kept refers to it.
-            durable.crash_point("prune-snapshot")
-            durable.remove_tree(copy.path)
+            snapshot.discard(copy)
 
 
 def _prune_runs(machine: Machine, kept: set[str]) -> None:

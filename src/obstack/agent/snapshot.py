@@ -82,7 +82,7 @@ def restore(snapshot: Snapshot, sequence: int) -> str:
     Raises AgentError; then the data are as before or the restore can be run again.
     """
     directory = snapshot.directory
-    aside, ready = aside_path(directory, sequence), f"{directory}.restoring-{sequence:06d}"
+    aside, ready = aside_path(directory, sequence), ready_path(directory, sequence)
     if os.path.isdir(aside) and os.path.isdir(directory):
         return aside
     durable.remove_tree(ready)
@@ -100,6 +100,7 @@ def restore(snapshot: Snapshot, sequence: int) -> str:
 
 def undo_restore(directory: str, sequence: int) -> None:
     """Put the newer data back that a restore of run `sequence` had moved aside. Idempotent. Raises AgentError."""
+    durable.remove_tree(ready_path(directory, sequence))
     aside = aside_path(directory, sequence)
     if not os.path.isdir(aside):
         return
@@ -114,6 +115,19 @@ def undo_restore(directory: str, sequence: int) -> None:
 def aside_path(directory: str, sequence: int) -> str:
     """Return where a restore of run `sequence` keeps the newer data."""
     return f"{directory}.newer-{sequence:06d}"
+
+
+def ready_path(directory: str, sequence: int) -> str:
+    """Return where a restore of run `sequence` makes the copy that will take the place of the data."""
+    return f"{directory}.restoring-{sequence:06d}"
+
+
+def discard(snapshot: Snapshot) -> None:
+    """Remove a snapshot: first its name goes, then its content. Raises AgentError."""
+    # Crash here: the copy is whole, or it has the name of something half done, which recovery sweeps.
+    durable.crash_point("prune-snapshot")
+    durable.rename(snapshot.path, snapshot.path + PARTIAL)
+    durable.remove_tree(snapshot.path + PARTIAL)
 
 
 def load(path: str) -> Snapshot:

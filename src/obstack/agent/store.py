@@ -120,7 +120,7 @@ class Store:
 
     def sweep(self) -> None:
         """Remove what a crash left half done. Raises AgentError."""
-        for folder in (self.paths.artifacts, self.paths.generations):
+        for folder in (self.paths.artifacts, self.paths.generations, self.paths.snapshots):
             for name in _names(folder):
                 if name.endswith(PARTIAL):
                     durable.remove_tree(os.path.join(folder, name))
