@@ -40,7 +40,7 @@ def open_channel(target: Target, node: str = "") -> Channel:
     from obstack.edges.local_channel import LocalChannel
 
     node = node or platform.node().partition(".")[0] or "localhost"
-    return LocalChannel(node, target.layout.root, cache_folder() / "agent")
+    return LocalChannel(node, target.layout.root, cache_folder(target) / "agent")
 
 
 def file_secrets(target: Target) -> FileSecrets:
@@ -87,7 +87,7 @@ def provide(target: Target, site: Site, reporter: Reporter, *, fetch: bool = Tru
     from obstack.operations.desired import Provision, components_of
     from obstack.operations.lock import ensure, resolve
 
-    file, architecture, supply = LockFile(target.configuration), own_architecture(), make_supply(site, reporter)
+    file, architecture, supply = LockFile(target.configuration), own_architecture(), make_supply(target, site, reporter)
     components = components_of(target.layout)
     lock = resolve(site, architecture, supply, lock=file.read(), components=components)
     file.write(lock)

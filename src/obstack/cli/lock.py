@@ -58,7 +58,7 @@ def command(
     chosen = architecture or own_architecture()
     updated = tuple(COMPONENTS) if update_all else update
     with reporter(quiet=quiet) as shown:
-        supply = make_supply(site, shown, fresh=bool(updated))
+        supply = make_supply(target, site, shown, fresh=bool(updated))
         lock = resolve(site, chosen, supply, lock=before, update=updated)
         artifacts = lock.artifacts(chosen)
         ensure(tuple(artifacts.values()), supply, verify=verify)

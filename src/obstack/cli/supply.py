@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from obstack.cli.options import Target
 from obstack.edges.cache import ArtifactCache
 from obstack.edges.debian.apt import FRESH_S
 from obstack.edges.debian.packages import DebianPackages
@@ -17,19 +18,22 @@ from obstack.operations.lock import Supply
 from obstack.ports import Reporter
 
 
-def cache_folder() -> Path:
-    """Return the folder of what can be fetched again: $OBSERVABILITY_CACHE, the system's for root, or the user's."""
+def cache_folder(target: Target) -> Path:
+    """Return the folder of what can be fetched again: $OBSERVABILITY_CACHE, the system's for root, or the user's.
+
+    A private root changes nothing of the system, also when root runs it.
+    """
     chosen = os.environ.get("OBSERVABILITY_CACHE")
     if chosen:
         return Path(chosen)
-    if os.geteuid() == 0:
+    if os.geteuid() == 0 and not target.private:
         return Path("/var/cache/observability")
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "observability"
 
 
-def make_supply(site: Site, reporter: Reporter, *, fresh: bool = False) -> Supply:
-    """Given the site, return its sources over the cache of this machine; `fresh` reads package indexes anew."""
-    folder = cache_folder()
+def make_supply(target: Target, site: Site, reporter: Reporter, *, fresh: bool = False) -> Supply:
+    """Given a target and its site, return its sources over the cache; `fresh` reads package indexes anew."""
+    folder = cache_folder(target)
     cache = ArtifactCache(folder / "archives")
     downloads = WebDownloads(reporter)
     location = site.artifacts.mirror
