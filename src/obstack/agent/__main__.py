@@ -64,6 +64,7 @@ def _answer(machine: Machine, read: Callable[[], wire.Request]) -> wire.Reply:
             request = read()
         return answer(machine, request)
     except AgentError as error:
+        error.state = error.state or "nothing was changed by this run"
         return wire.Reply("failed", fault=error.fault())
     except Exception as error:  # noqa: BLE001 - the one place where a defect becomes a fault
         return wire.Reply("failed", fault=_bug(machine, error).fault())
@@ -71,6 +72,7 @@ def _answer(machine: Machine, read: Callable[[], wire.Request]) -> wire.Reply:
 
 def answer(machine: Machine, request: wire.Request) -> wire.Reply:
     """Given a request, recover first and then run its verb. Raises AgentError."""
+    _refuse_stranger(machine)
     if request.verb in READING:
         _recover_if_idle(machine)
         return _reader(request.verb)(machine, request)
@@ -87,10 +89,26 @@ def answer(machine: Machine, request: wire.Request) -> wire.Reply:
     from obstack.agent import lock, recover
 
     machine.store.prepare()
-    with lock.held(machine.paths.lock, request.wait_s) as announce:
+    with contextlib.ExitStack() as stack:
+        with machine.interrupts.region():
+            announce = stack.enter_context(lock.held(machine.paths.lock, request.wait_s))
         if request.verb != "recover":
             recover.recover(machine)
         return handler(machine, request, announce)
+
+
+def _refuse_stranger(machine: Machine) -> None:
+    """Raise AgentError `not-permitted` when the machine's state belongs to another user: secrets could not be read."""
+    place = machine.paths.state
+    if os.path.isdir(place) and os.geteuid() not in (0, os.stat(place).st_uid):
+        raise AgentError(
+            exit_code=USAGE,
+            code="not-permitted",
+            what="This user may not look at or change this machine's stack.",
+            where=place,
+            do="run the same command with sudo",
+            state="nothing was touched",
+        )
 
 
 def _recover_if_idle(machine: Machine) -> None:
@@ -98,7 +116,7 @@ def _recover_if_idle(machine: Machine) -> None:
     from obstack.agent import lock, record, recover
 
     last = record.latest(machine.paths.transactions)
-    if last is None or last.outcome is not None or os.geteuid() != os.stat(machine.paths.state).st_uid:
+    if last is None or last.outcome is not None:
         return
     with contextlib.suppress(AgentError), lock.held(machine.paths.lock):
         recover.recover(machine)

@@ -47,7 +47,7 @@ class Transition:
 
     def run(self) -> None:
         """Go the whole way. Raises AgentError; then the machine is in between and the way back must be gone."""
-        self._act_on_all("stop")
+        self._stop_leaving()
         self.data(self)
         if self.new is not None:
             outward.prepare(self.machine, self.new)
@@ -82,6 +82,17 @@ class Transition:
         self.acted[unit.name] = time.time()
         # Crash here: the unit runs with the new files and nothing says so but the announcement; recovery acts again.
         durable.crash_point(f"acted-{unit.name}")
+
+    def _stop_leaving(self) -> None:
+        leaving = [action for action in self.actions if action.action == "stop"]
+        if not leaving or self.boot or self.old is None:
+            return
+        # One that was never started is not known to systemd, which would refuse to stop it.
+        observed = states(self.machine, self.old)
+        units = {unit.name: unit for unit in self.old.units}
+        for action in leaving:
+            if observed[action.unit].active != "inactive":
+                self.act(units[action.unit], "stop", action.reason)
 
     def _act_on_all(self, *kinds: str) -> None:
         units = {unit.name: unit for manifest in (self.old, self.new) if manifest for unit in manifest.units}
