@@ -44,7 +44,7 @@ def decide_root(root: Path | None, working_directory: Path, state_exists: bool) 
     taken when it is there and the machine itself has no stack.
     """
     if root is not None:
-        return root.absolute(), "--root"
+        return Path(os.path.abspath(root)), "--root"
     private = working_directory / PRIVATE_ROOT
     if not state_exists and private.is_dir():
         return private, f"{PRIVATE_ROOT} exists here and this machine has no stack of its own"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,6 @@ def root_option(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def private_target(root: Path | None) -> Target:
     """Given `--root` or None for the one in the working directory, return the target."""
-    place = (root or Path(PRIVATE_ROOT)).absolute()
+    place = Path(os.path.abspath(root or PRIVATE_ROOT))
     chosen_by = "--root" if root is not None else f"{PRIVATE_ROOT} in the working directory"
     return Target(Layout(str(place), Manager.SUPERVISOR), place / CONFIGURATION, None, chosen_by)

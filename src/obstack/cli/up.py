@@ -12,7 +12,7 @@ import click
 from obstack.agent import wire
 from obstack.cli.composition import build_desired, file_secrets, open_channel, who
 from obstack.cli.lazy import documented
-from obstack.cli.options import Target, json_option, quiet_option
+from obstack.cli.options import Target, json_option, make_target, quiet_option
 from obstack.cli.output import paint, print_json, print_line, table
 from obstack.cli.private import private_target, root_option
 from obstack.cli.progress import reporter
@@ -79,7 +79,6 @@ def describe(target: Target, site: Site, secrets: FileSecrets, reply: wire.Reply
     name = reference_name(user.password)
     authority = shown(f"{target.layout.etc('nginx')}/authority.pem")
     query = f"{door}/prometheus/api/v1/query?query=up"
-    program = "./observability" if os.access("observability", os.X_OK) else "observability"
     return {
         "outcome": reply.outcome,
         "generation": reply.generation,
@@ -100,15 +99,23 @@ def describe(target: Target, site: Site, secrets: FileSecrets, reply: wire.Reply
         "authority": authority,
         "next": [
             {"what": "ask Prometheus what is up", "type": f"curl --cacert {authority} --user {user.name} '{query}'"},
-            {"what": "let every part prove that it works", "type": f"{program} health --verbose"},
-            {"what": "read what Prometheus says", "type": f"{program} logs prometheus"},
+            {"what": "let every part prove that it works", "type": typed(target, "health", "--verbose")},
+            {"what": "read what Prometheus says", "type": typed(target, "logs", "prometheus")},
             {
                 "what": "change something; only what it concerns is touched",
-                "type": f"$EDITOR {shown(str(target.configuration / GLOBAL_FILE))}; {program} up",
+                "type": f"$EDITOR {shown(str(target.configuration / GLOBAL_FILE))}; {typed(target, 'up')}",
             },
-            {"what": "stop it; --purge removes everything", "type": f"{program} down"},
+            {"what": "stop it; --purge removes everything", "type": typed(target, "down")},
         ],
     }
+
+
+def typed(target: Target, *words: str) -> str:
+    """Given words of a command, return what is to be typed for it here, so that it works on the target."""
+    program = "./observability" if os.access("observability", os.X_OK) else "observability"
+    private = private_target(None) if words[0] in ("up", "down") else make_target(None, None, None, server=False)
+    root = () if private.layout == target.layout else ("--root", shown(target.layout.root))
+    return " ".join((program, *words, *root))
 
 
 def shown(path: str) -> str:
