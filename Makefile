@@ -2,7 +2,7 @@
 VENV ?= .venv
 PYTHON = $(VENV)/bin/python
 
-.PHONY: setup requirements lint type check test test-all machine docs clean
+.PHONY: setup requirements lint check test test-all machine golden docs clean
 
 setup: ## make the virtual environment with the development tools
 	@scripts/bootstrap.sh $(abspath $(VENV)) requirements-development.lock
@@ -26,7 +26,7 @@ lint: setup ## style, types, floors
 check: lint test ## everything cheap, under two minutes
 
 test: setup ## tests that need neither root nor a booted machine
-	$(PYTHON) -m pytest -q tests/unit tests/rendering tests/property
+	$(PYTHON) -m pytest -q tests/unit tests/rendering tests/golden tests/property
 
 machine: setup ## tests on booted machines; as root
 	$(PYTHON) -m pytest -q -m machine tests
