@@ -82,6 +82,11 @@ def run(arguments: Sequence[str]) -> int:
         sys.stdout.flush()
     except BrokenPipeError:
         return _end_by_broken_pipe()
+    except SystemExit as end:
+        # click turns a reader that has gone into exit code 1, which here means that a check failed.
+        if isinstance(end.__context__, BrokenPipeError):
+            return _end_by_broken_pipe()
+        return end.code if isinstance(end.code, int) else 0
     except (KeyboardInterrupt, click.Abort):
         error: StackError = Interrupted(
             code="interrupted",
