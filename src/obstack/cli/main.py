@@ -72,19 +72,23 @@ def cli() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Given the command line, run it and end the process with the exit code of the command contract."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # it was started with the stream closed
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 until the process ends
     sys.exit(run(arguments))
 
 
 def run(arguments: Sequence[str]) -> int:
     """Given the command line, run it and return the exit code. An error is printed where the contract says."""
+    before = sys.stdout
     try:
         outcome = cli.main(args=list(arguments), prog_name="observability", standalone_mode=False)
         sys.stdout.flush()
     except BrokenPipeError:
         return _end_by_broken_pipe()
     except SystemExit as end:
-        # click turns a reader that has gone into exit code 1, which here means that a check failed.
-        if isinstance(end.__context__, BrokenPipeError):
+        # click puts another stream in place of one whose reader has gone and says 1, here the code of a failed check.
+        if sys.stdout is not before:
             return _end_by_broken_pipe()
         return end.code if isinstance(end.code, int) else 0
     except (KeyboardInterrupt, click.Abort):
