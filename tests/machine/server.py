@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from machine.library.command import CommandFailed, Result, Running
 from machine.library.image import Image, ImageStore
@@ -146,6 +147,30 @@ class Server:
         """Ask the API of Prometheus, below /api/v1, and return the data of its answer."""
         return self.machine.succeed(["curl", "-sS", "--fail", f"http://127.0.0.1:9090/api/v1/{path}"]).json()["data"]
 
+    def query(self, expression: str, at: float | None = None) -> list[Any]:
+        """Ask Prometheus an instant query, of now or of a unix time, and return the series of its answer."""
+        moment = [] if at is None else [("time", str(at))]
+        found: list[Any] = self.prometheus(f"query?{urlencode([('query', expression), *moment])}")["result"]
+        return found
+
+    def alerts(self) -> dict[str, Any]:
+        """Return the alerts that Alertmanager has, by name."""
+        listed = self.machine.succeed(["curl", "-sS", "--fail", "http://127.0.0.1:9093/api/v2/alerts"]).json()
+        return {alert["labels"]["alertname"]: alert for alert in listed}
+
+    def front_door(self, path: str, login: str | None = None, scheme: str = "https") -> tuple[int, str]:
+        """Ask the front door as somebody from outside, over verified TLS; return the status and where it leads."""
+        domain = SETTINGS["domain"]
+        argv = ["curl", "-sS", "-o", "/dev/null", "-w", "%{http_code} %{redirect_url}"]
+        argv += ["--cacert", "/etc/nginx/authority.pem", "--connect-to", f"{domain}::{self.machine.address}:"]
+        argv += ["--user", login] if login else []
+        status, _, target = self.machine.succeed([*argv, f"{scheme}://{domain}{path}"]).stdout.partition(" ")
+        return int(status), target
+
+    def password(self) -> str:
+        """Return the administrator's password."""
+        return self.machine.succeed(["cat", f"{FOLDER}/config/secrets/admin-password"]).stdout.strip()
+
     def pids(self) -> dict[str, int]:
         """Return the main process of each unit."""
         return {unit: self.machine.main_pid(unit) for unit in UNITS}
@@ -155,8 +180,8 @@ class Server:
 
         Left out are what the services themselves write.
         """
-        places = "/var/lib/observability /etc/systemd/system /etc/prometheus /etc/alertmanager /etc/nginx"
-        listing = f"find {places} /etc/blackbox-exporter -printf '%p %y %m %U:%G %s %T@ %C@ %l\\n' | sort"
+        places = "/var/lib/observability /etc/systemd /etc/prometheus /etc/alertmanager /etc/nginx"
+        listing = f"find {places} /etc/blackbox-exporter -printf '%p %y %i %m %U:%G %s %T@ %C@ %l\\n' | sort"
         return self.machine.succeed(listing).stdout
 
 
