@@ -236,14 +236,15 @@ def test_a_red_upgrade_of_the_format_gets_its_data_back(small: World) -> None:
     assert (Path(small.data("alpha")) / "log").read_text() == "1\n1\n"
 
 
-def test_a_rollback_without_a_copy_in_the_old_format_is_refused(small: World) -> None:
+@pytest.mark.parametrize("verb", ["rollback", "apply"])
+def test_a_way_back_without_a_copy_in_the_old_format_is_refused(small: World, verb: str) -> None:
     old = small.generation("one", version=1, data_format="one")
     new = small.generation("one", version=2, data_format="two")
     small.apply(old)
     small.apply(new)
     (copy,) = (small.state / "snapshots").iterdir()
     copy.rename(small.root / "elsewhere")
-    reply = small.ask("rollback", to="previous")
+    reply = small.ask("rollback", to="previous") if verb == "rollback" else small.ask("apply", old)
     assert reply.fault is not None and (reply.fault.exit_code, reply.fault.code) == (3, "format-downgrade")
     small.assert_whole(new)
 

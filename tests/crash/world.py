@@ -116,7 +116,9 @@ class World:
             add(f"etc/{name}/{name}.conf", text.encode())
             add(f"etc/{name}/secret", b"hidden", 0o600, secret=True)
             add(f"units/{name}.conf", self.definition(name).encode())
-            state = wire.StateEntry(self.data(name), data_format or "one") if number == 0 else None
+            # Each later format is read by versions that write it, as Prometheus does; never the other way round.
+            reads = ("one", data_format) if data_format else ("one",)
+            state = wire.StateEntry(self.data(name), data_format or "one", reads) if number == 0 else None
             entries.append(
                 wire.UnitEntry(
                     name,

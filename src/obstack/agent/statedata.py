@@ -1,7 +1,7 @@
 """What a switch means for the data of a unit whose format changes: a copy before, and the way back to it after.
 
-A unit that goes to another format is stopped first. When a snapshot in the new format is here, the switch is a way
-back in time and the snapshot takes the place of the data; otherwise the data are copied.
+A unit that goes to another format is stopped first. When its new version reads the data that are there, they are
+copied and it goes on with them. Otherwise a snapshot in its own format takes their place; without one it is refused.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from obstack.agent.transition import Transition
 
 @dataclass(frozen=True)
 class FormatChange:
-    """A unit in both its forms; `snapshot` is the copy to go back to, or None when the switch goes forward."""
+    """A unit in both its forms; `snapshot` is the copy that takes the place of data which `new` cannot read."""
 
     old: wire.UnitEntry
     new: wire.UnitEntry
@@ -31,20 +31,23 @@ def decide(paths: Paths, old: wire.Manifest | None, new: wire.Manifest) -> tuple
     for unit in new.units:
         past = before.get(unit.name)
         if unit.state and past and past.state and past.state.format != unit.state.format:
-            found.append(FormatChange(past, unit, snapshot.newest(paths, unit.name, unit.state.format)))
+            readable = past.state.format in unit.state.reads
+            copy = None if readable else snapshot.newest(paths, unit.name, unit.state.format)
+            found.append(FormatChange(past, unit, copy))
     return tuple(found)
 
 
 def refuse_downgrade(changes: tuple[FormatChange, ...]) -> None:
-    """Raise AgentError `format-downgrade` when a rollback would leave a version with data it cannot read."""
+    """Raise AgentError `format-downgrade` when a version would be left with data it cannot read."""
     for change in changes:
-        if change.snapshot is None and change.old.state and change.new.state:
+        old, new = change.old.state, change.new.state
+        if change.snapshot is None and old and new and old.format not in new.reads:
             raise AgentError(
                 exit_code=CHANGE_FAILED,
                 code="format-downgrade",
-                what=f"{change.new.name} would find data in the format {change.old.state.format}, which it cannot "
-                f"read; no copy in its own format {change.new.state.format} is kept.",
-                where=change.old.state.directory,
+                what=f"{change.new.name} would find data in the format {old.format}, which it cannot "
+                f"read; no copy in its own format {new.format} is kept.",
+                where=old.directory,
                 do="observability generations list    and choose one with the same data format",
                 state="nothing was changed",
             )

@@ -60,7 +60,7 @@ def apply(
     announce(who, verb)
     writer = record.begin(machine.paths.transactions, verb=verb, who=who, previous=previous, target=manifest.identity)
     try:
-        reply = _transact(machine, manifest, seen, writer, verb)
+        reply = _transact(machine, manifest, seen, writer)
     finally:
         writer.close()
     return replace(reply, previous=previous, drift=seen.drift, data={"transaction": writer.transaction.name})
@@ -78,9 +78,9 @@ def _unchanged(machine: Machine, manifest: wire.Manifest, seen: Comparison) -> w
     return wire.Reply("unchanged", manifest.identity, manifest.identity, seen.actions, gates=results, fault=fault)
 
 
-def _transact(machine: Machine, manifest: wire.Manifest, seen: Comparison, writer: Writer, verb: str) -> wire.Reply:
+def _transact(machine: Machine, manifest: wire.Manifest, seen: Comparison, writer: Writer) -> wire.Reply:
     try:
-        formats = _prove(machine, manifest, seen, verb, writer)
+        formats = _prove(machine, manifest, seen, writer)
         machine.interrupts.check()
         machine.event("switch", "started", f"to {manifest.identity[:12]}")
         writer.append(
@@ -117,7 +117,7 @@ def _transact(machine: Machine, manifest: wire.Manifest, seen: Comparison, write
 
 
 def _prove(
-    machine: Machine, manifest: wire.Manifest, seen: Comparison, verb: str, writer: Writer
+    machine: Machine, manifest: wire.Manifest, seen: Comparison, writer: Writer
 ) -> tuple[statedata.FormatChange, ...]:
     """Everything before the switch: nothing outside the state folder changes. Raises AgentError."""
     machine.event("stage", "started", manifest.identity[:12])
@@ -130,8 +130,7 @@ def _prove(
     tree = stage.build_tree(machine, manifest)
     machine.event("stage", "done", manifest.identity[:12])
     formats = statedata.decide(machine.paths, seen.old, manifest)
-    if verb == "rollback":
-        statedata.refuse_downgrade(formats)
+    statedata.refuse_downgrade(formats)
     check(machine, manifest, tree, writer)
     return formats
 

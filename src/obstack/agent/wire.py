@@ -129,11 +129,13 @@ class ReloadEntry:
 class StateEntry:
     """The data of a unit: its directory, and the name of the format that this version writes.
 
-    Two equal formats can be switched either way; a change of format is preceded by a snapshot.
+    Two equal formats can be switched either way; a change of format is preceded by a snapshot. `reads` names the
+    formats of other versions that this one can go on with; from any other there is only the way back to a snapshot.
     """
 
     directory: str
     format: str
+    reads: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

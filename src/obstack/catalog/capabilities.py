@@ -17,6 +17,11 @@ def prometheus_data_format(version: str) -> str:
     return "prometheus-tsdb-3" if at_least(version, "3.0") else "prometheus-tsdb-2"
 
 
+def prometheus_readable_formats(version: str) -> tuple[str, ...]:
+    """Return the formats of data that this version of Prometheus can go on with."""
+    return ("prometheus-tsdb-2", "prometheus-tsdb-3") if at_least(version, "2.55") else ("prometheus-tsdb-2",)
+
+
 def prometheus_needs_fallback_scrape_protocol(version: str) -> bool:
     """Return whether a target that sends no content type must be given a fallback protocol: 3.x, which refuses it."""
     return at_least(version, "3.0")
@@ -35,6 +40,11 @@ def alertmanager_data_format(version: str) -> str:
     if numbers(version)[:3] in _SILENCES_UNREADABLE_BY_OTHERS:
         return "alertmanager-2"
     return "alertmanager-1"
+
+
+def alertmanager_readable_formats(version: str) -> tuple[str, ...]:
+    """Return the formats of data that this version of Alertmanager can go on with."""
+    return ("alertmanager-1", "alertmanager-2") if at_least(version, "0.32") else ("alertmanager-1",)
 
 
 def nginx_http2_directive(version: str) -> bool:

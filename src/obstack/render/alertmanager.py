@@ -146,7 +146,11 @@ def _service(site: Site, layout: Layout, programs: Programs) -> Service:
             programs.input,
         ),
         reload=ReloadEntry("signal", "HUP"),
-        state=StateEntry(data, capabilities.alertmanager_data_format(programs.artifact.version)),
+        state=StateEntry(
+            data,
+            capabilities.alertmanager_data_format(programs.artifact.version),
+            capabilities.alertmanager_readable_formats(programs.artifact.version),
+        ),
         sandbox=Sandbox(),
         memory_max=f"{memory}M",
     )

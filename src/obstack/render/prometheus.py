@@ -144,7 +144,11 @@ def _service(site: Site, layout: Layout, programs: Programs) -> Service:
         after=("alertmanager", "node-exporter", "blackbox-exporter"),
         inputs=(InputEntry(f"{FOLDER}/targets/", "none"), InputEntry(f"{FOLDER}/", "reload"), programs.input),
         reload=ReloadEntry("signal", "HUP"),
-        state=StateEntry(data, capabilities.prometheus_data_format(programs.artifact.version)),
+        state=StateEntry(
+            data,
+            capabilities.prometheus_data_format(programs.artifact.version),
+            capabilities.prometheus_readable_formats(programs.artifact.version),
+        ),
         sandbox=Sandbox(),
         memory_max=f"{memory}M",
         tasks_max=512,
