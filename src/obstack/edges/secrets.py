@@ -34,6 +34,11 @@ KEPT: Final = ".kept"
 ROUNDS: Final = 10
 """Cost of bcrypt. nginx verifies the hash on every request, so it must not cost more than some 50 ms."""
 
+GATE_ROUNDS: Final = 4
+"""The cost for the gate's account: 40 drawn characters are not guessed, however quick a guess is, and every run of the
+gates logs in several times."""
+
+
 _ALPHABET: Final = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789"  # without what looks alike
 _LONGEST_SECRET: Final = 4096
 _BCRYPT_LIMIT: Final = 72
@@ -107,7 +112,7 @@ class FileSecrets:
 
     def gate_login(self) -> Login:
         """Return the machine account of the gate probes; its password is drawn when there is none."""
-        return self._login(GATE_LOGIN, self.create(GATE_LOGIN, 40))
+        return self._login(GATE_LOGIN, self.create(GATE_LOGIN, 40), GATE_ROUNDS)
 
     def need(self, name: str) -> Secret:
         """Given a name, return the secret. Raises UsageError when there is none."""
@@ -132,7 +137,7 @@ class FileSecrets:
         with _refusals():
             durable.write_file(str(self._folder / KEPT / _safe(name, _KEPT_NAME)), content, 0o600)
 
-    def _login(self, name: str, password: Secret) -> Login:
+    def _login(self, name: str, password: Secret, rounds: int = ROUNDS) -> Login:
         value = password.reveal().encode()
         if len(value) > _BCRYPT_LIMIT:
             raise UsageError(
@@ -146,7 +151,7 @@ class FileSecrets:
         stored = self._stored_hash(f"{name}-hash")
         if stored is not None and hmac.compare_digest(stored[1], belongs):
             return Login(name, stored[0], password)
-        hashed = bcrypt.hashpw(value, bcrypt.gensalt(ROUNDS)).decode()
+        hashed = bcrypt.hashpw(value, bcrypt.gensalt(rounds)).decode()
         self.keep(f"{name}-hash", json.dumps({"hash": hashed, "belongs": belongs}).encode() + b"\n")
         return Login(name, hashed, password)
 

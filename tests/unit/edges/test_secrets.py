@@ -169,3 +169,9 @@ def test_a_refusal_of_the_file_system_is_an_error_with_a_remedy(tmp_path: Path) 
     with pytest.raises((ChangeFailed, UsageError)) as caught:
         FileSecrets(tmp_path / "file" / "secrets").create("a")
     assert caught.value.do
+
+
+def test_the_gates_drawn_password_has_a_hash_that_costs_next_to_nothing(tmp_path: Path) -> None:
+    login = FileSecrets(tmp_path / "secrets").gate_login()
+    assert len(login.password.reveal()) == 40
+    assert login.hash.startswith("$2b$04$")
