@@ -26,7 +26,7 @@ lint: setup ## style, types, floors
 check: lint test ## everything cheap, under two minutes
 
 test: setup ## tests that need neither root nor a booted machine
-	$(PYTHON) -m pytest -q tests/unit tests/rendering tests/golden tests/property
+	$(PYTHON) -m pytest -q tests/unit tests/golden tests/property
 
 machine: setup ## tests on booted machines; as root
 	$(PYTHON) -m pytest -q -m machine tests
