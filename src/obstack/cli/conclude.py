@@ -33,6 +33,7 @@ def reply_document(node: str, reply: wire.Reply, seconds: float) -> dict[str, An
         "outcome": reply.outcome,
         "generation": reply.generation,
         "previous": reply.previous,
+        "transaction": reply.data.get("transaction"),
         "units": [wire.encode(action) for action in reply.actions],
         "drift": [wire.encode(item) for item in reply.drift],
         "gates": [wire.encode(gate) for gate in reply.gates],

@@ -50,7 +50,7 @@ def command(
         if not as_json:
             print_line(log_line(event))
         elif follow:
-            sys.stdout.write(json.dumps(entry, ensure_ascii=False) + "\n")
+            sys.stdout.write(json.dumps(entry) + "\n")
         else:
             collected.append(entry)
         if follow:

@@ -33,14 +33,17 @@ def colours_wanted(stream: TextIO) -> bool:
 
 def paint(text: str, colour: str | None = None, *, bold: bool = False, stream: TextIO | None = None) -> str:
     """Given text for a stream (standard output by default), return it coloured when the stream may be."""
-    if not colours_wanted(stream or sys.stdout):
+    if not (colour or bold) or not colours_wanted(stream or sys.stdout):
         return text
-    return click.style(text, fg=colour, bold=bold)
+    return click.style(text, fg=colour, bold=bold or None)
 
 
 def print_json(document: Any) -> None:
-    """Write one JSON document to standard output. A command with `--json` calls this exactly once."""
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, sort_keys=False) + "\n")
+    """Write one JSON document to standard output. A command with `--json` calls this exactly once.
+
+    It is pure ASCII, so that no character from a machine can drive a terminal.
+    """
+    sys.stdout.write(json.dumps(document, indent=2) + "\n")
 
 
 def print_line(text: str = "") -> None:

@@ -1,9 +1,12 @@
+import contextlib
 import io
 import json
+import os
+from collections.abc import Iterator
 
 import pytest
 
-from obstack.cli.output import error_lines, print_error, sanitize, table
+from obstack.cli.output import error_lines, paint, print_error, print_json, sanitize, table
 from obstack.errors import FAMILIES, ChangeFailed, ConfigurationError, Problem
 
 ERROR = ChangeFailed(
@@ -50,6 +53,42 @@ def test_with_json_the_error_is_whole_and_on_standard_output(capsys: pytest.Capt
     captured = capsys.readouterr()
     document = json.loads(captured.out)["error"]
     assert (captured.err, document["exit_code"], document["detail"]) == ("", 3, ERROR.detail)
+
+
+def test_a_document_cannot_drive_a_terminal_either(capsys: pytest.CaptureFixture[str]) -> None:
+    text = "\x1b[2J \x9b31m \u202e ✓"
+    print_json({"message": text})
+    shown = capsys.readouterr().out
+    assert shown.isascii()
+    assert "\x1b" not in shown
+    assert json.loads(shown) == {"message": text}
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("variables", "coloured"),
+    [({}, True), ({"NO_COLOR": "1"}, False), ({"NO_COLOR": ""}, True), ({"TERM": "dumb"}, False)],
+)
+def test_colours_are_for_terminals_that_want_them(variables: dict[str, str], coloured: bool) -> None:
+    with environment(variables):
+        assert ("\x1b[31m" in paint("text", "red", stream=Terminal())) is coloured
+        assert paint("text", "red", stream=io.StringIO()) == "text"
+        assert paint("text", stream=Terminal()) == "text"
+
+
+@contextlib.contextmanager
+def environment(variables: dict[str, str]) -> Iterator[None]:
+    before = {name: os.environ.pop(name, None) for name in ("NO_COLOR", "TERM")}
+    os.environ.update(variables)
+    yield
+    for name, value in before.items():
+        os.environ.pop(name, None)
+        if value is not None:
+            os.environ[name] = value
 
 
 def test_the_exit_codes_are_those_of_the_command_contract() -> None:
