@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import os
+import re
 import signal
 import subprocess
 import tempfile
@@ -18,6 +19,7 @@ from obstack.agent.services import ServiceFailure, ServiceManager
 
 OUTPUT_LIMIT = 16_384
 AT_ONCE = 2
+COMPLAINT = re.compile(r"\b(?:fail|err|emerg|invalid|cannot|could not)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,12 @@ class CheckFailure:
     argv: tuple[str, ...]
     code: int
     output: str
+
+    @property
+    def first_complaint(self) -> str:
+        """The line to show where only one fits: the first that speaks of a failure, not the greeting before it."""
+        lines = [line.strip() for line in self.output.splitlines() if line.strip()]
+        return next((line for line in lines if COMPLAINT.search(line)), lines[0] if lines else "no output")
 
 
 def run_checks(
@@ -80,7 +88,9 @@ def _run(check: wire.CheckEntry, tree: str, scratch: str) -> CheckFailure | None
     except OSError as error:
         return CheckFailure(check.name, argv, -1, f"{argv[0]} cannot be run: {error.strerror or error}")
     if process.returncode:
-        return CheckFailure(check.name, argv, process.returncode, bounded(output.decode("utf-8", "replace")))
+        # Files are named as the configuration knows them; where they are staged says nothing to anybody.
+        text = output.decode("utf-8", "replace").replace(f"{tree}/", "")
+        return CheckFailure(check.name, argv, process.returncode, bounded(text))
     return None
 
 

@@ -25,6 +25,8 @@ BODY_LIMIT = 16 * 1024 * 1024
 WATCH_INTERVAL_S = 0.3
 
 Probe = Callable[[], str]
+TargetKey = tuple[str, str]
+"""A scrape target: its labels job and instance."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,8 @@ class GateContext:
     `tree` is the folder of the generation that is in force (it holds `etc/` and `artifacts/`). `acted` gives, by unit,
     the unix time at which an act on it had been completed in this run. `active` runs the probes that write something
     too. A unit that was started in this run must have run for `settle_s` before it counts. `cancelled` is asked between
-    tries; `on_event` is called from one thread only.
+    tries; `on_event` is called from one thread only. `demanded` are the targets of other machines that must be up: what
+    is not there to be judged by this run may be down without turning a gate red.
     """
 
     root: str
@@ -46,6 +49,7 @@ class GateContext:
     settle_s: float = 3.0
     cancelled: Callable[[], bool] = lambda: False
     on_event: Callable[[wire.Event], None] = lambda _: None
+    demanded: frozenset[TargetKey] = frozenset()
 
 
 class Red(Exception):

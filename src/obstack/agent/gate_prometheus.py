@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import re
 import urllib.parse
@@ -9,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from obstack.agent import wire
-from obstack.agent.gate_probe import GateContext, Probe, Red, expect, fetch, fetch_json, fetch_metric
+from obstack.agent.gate_probe import GateContext, Probe, Red, TargetKey, expect, fetch, fetch_json, fetch_metric
 
 READY = b"Prometheus Server is Ready"
 CONFIGURATION_RULE = "observability_configuration_info"
@@ -93,21 +94,60 @@ def alertmanagers(gate: wire.GateEntry, context: GateContext) -> Probe:  # noqa:
 
 
 def targets(gate: wire.GateEntry, context: GateContext) -> Probe:
-    """`prometheus-targets` {url, targets: [{job, instance, unit}]}: each target is active and up.
+    """`prometheus-targets` {url, targets: [{job, instance, unit}]}: each target is active, and up.
 
-    Where the target's unit or Prometheus itself was acted on in this run, the last scrape must be later than that.
+    Where the target's unit or Prometheus itself was acted on in this run, the last scrape must be later than that. A
+    target without unit is another machine's: it must be up only if the context demands it, and is told otherwise. That
+    a monitored machine is down must neither stop a change nor fail the way back: it is what alerts are for.
     """
     url, expected = str(gate.params["url"]), list(gate.params["targets"])
 
     def probe() -> str:
         active = _data(f"{url}/api/v1/targets?state=active")["activeTargets"]
-        problems = [text for target in expected if (text := _target_problem(target, active, gate.unit, context))]
+        problems: list[str] = []
+        tolerated: list[str] = []
+        for target in expected:
+            known = [found for found in active if _key(found["labels"]) == _key(target)]
+            if problem := _target_problem(target, known, gate.unit, context):
+                others = known and not target.get("unit") and _key(target) not in context.demanded
+                (tolerated if others else problems).append(problem)
         if problems:
             more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
             raise Red(f"{problems[0]}{more}", "\n".join(problems[:50]))
-        return f"{len(expected)} targets are up"
+        note = f"; not of this stack: {'; '.join(tolerated)}" if tolerated else ""
+        return f"{len(expected) - len(tolerated)} targets are up{note}"
 
     return probe
+
+
+def demanded_targets(old: wire.Manifest | None, new: wire.Manifest) -> frozenset[TargetKey]:
+    """Return the targets of other machines that must be up after a change from `old` to `new`, by job and instance.
+
+    Those are the ones that are new, and the ones that Prometheus sees up now: the change must not have lost them.
+    """
+    before = _others(old) if old else {}
+    up: set[TargetKey] = set()
+    for url in {url for urls in before.values() for url in urls}:
+        # Nobody can say what was up when Prometheus does not answer; then nothing of before is demanded.
+        with contextlib.suppress(Red):
+            active = _data(f"{url}/api/v1/targets?state=active")["activeTargets"]
+            up |= {_key(target["labels"]) for target in active if target["health"] == "up"}
+    return frozenset(key for key in _others(new) if key not in before or key in up)
+
+
+def _others(manifest: wire.Manifest) -> dict[TargetKey, set[str]]:
+    """Return the targets without unit that the manifest's gates expect, each with the places to ask about it."""
+    found: dict[TargetKey, set[str]] = {}
+    for gate in manifest.gates:
+        if gate.kind == "prometheus-targets":
+            for target in gate.params["targets"]:
+                if not target.get("unit"):
+                    found.setdefault(_key(target), set()).add(str(gate.params["url"]))
+    return found
+
+
+def _key(labels: Mapping[str, Any]) -> TargetKey:
+    return str(labels.get("job")), str(labels.get("instance"))
 
 
 def metric(gate: wire.GateEntry, context: GateContext) -> Probe:  # noqa: ARG001
@@ -158,11 +198,9 @@ def _rule_problems(group: Mapping[str, Any], deadline_s: float) -> list[str]:
 
 
 def _target_problem(
-    expected: Mapping[str, Any], active: Sequence[Mapping[str, Any]], prometheus: str, context: GateContext
+    expected: Mapping[str, Any], found: Sequence[Mapping[str, Any]], prometheus: str, context: GateContext
 ) -> str:
-    job, instance = expected["job"], expected["instance"]
-    name = f"target {job} {instance}"
-    found = [t for t in active if t["labels"].get("job") == job and t["labels"].get("instance") == instance]
+    name = f"target {expected['job']} {expected['instance']}"
     if not found:
         return f"{name} is not known to Prometheus"
     acts = [context.acted[unit] for unit in (prometheus, expected.get("unit", "")) if unit in context.acted]

@@ -10,7 +10,20 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from obstack.agent import checks, drift, durable, impact, outward, record, recover, stage, statedata, transition, wire
+from obstack.agent import (
+    checks,
+    drift,
+    durable,
+    gate,
+    impact,
+    outward,
+    record,
+    recover,
+    stage,
+    statedata,
+    transition,
+    wire,
+)
 from obstack.agent.faults import CHANGE_FAILED, CHECK_FAILED, INTERRUPTED, AgentError
 from obstack.agent.machine import Machine
 from obstack.agent.record import Writer
@@ -81,6 +94,7 @@ def _unchanged(machine: Machine, manifest: wire.Manifest, seen: Comparison) -> w
 def _transact(machine: Machine, manifest: wire.Manifest, seen: Comparison, writer: Writer) -> wire.Reply:
     try:
         formats = _prove(machine, manifest, seen, writer)
+        demanded = gate.demanded_targets(seen.old, manifest)
         machine.interrupts.check()
         machine.event("switch", "started", f"to {manifest.identity[:12]}")
         writer.append(
@@ -101,7 +115,7 @@ def _transact(machine: Machine, manifest: wire.Manifest, seen: Comparison, write
         way.run()
         machine.event("switch", "done", f"{manifest.identity[:12]} is in force")
         machine.event("gate", "started", f"{len(manifest.gates)} gates")
-        results = transition.run_gates(machine, manifest, way.acted, active=True)
+        results = transition.run_gates(machine, manifest, way.acted, active=True, demanded=demanded)
         machine.interrupts.check()
         if transition.red(results):
             raise transition.gate_error(results, manifest.identity)
@@ -150,7 +164,7 @@ def check(machine: Machine, manifest: wire.Manifest, tree: str, writer: Writer) 
             exit_code=CHANGE_FAILED,
             code="check-failed",
             what=f"The staged files were refused by: {', '.join(failure.name for failure in failures)}.",
-            where=f"generation {manifest.identity[:12]}, {failures[0].name}: {_first_line(failures[0].output)}",
+            where=f"generation {manifest.identity[:12]}, {failures[0].name}: {failures[0].first_complaint}",
             do="correct the configuration, then run: observability apply",
             detail=detail,
         )
@@ -214,7 +228,3 @@ def keep_evidence(writer: Writer, texts: dict[str, str]) -> None:
             durable.write_file(os.path.join(folder, name), text.encode(), 0o600)
     except AgentError:
         return
-
-
-def _first_line(text: str) -> str:
-    return next((line for line in text.splitlines() if line.strip()), "no output")

@@ -161,9 +161,17 @@ def running(observed: dict[str, UnitState]) -> frozenset[str]:
 
 
 def run_gates(
-    machine: Machine, manifest: wire.Manifest, acted: dict[str, float], *, active: bool
+    machine: Machine,
+    manifest: wire.Manifest,
+    acted: dict[str, float],
+    *,
+    active: bool,
+    demanded: frozenset[tuple[str, str]] = frozenset(),
 ) -> tuple[wire.GateResult, ...]:
-    """Run the gates of a generation and return their results. An interruption turns what is pending red."""
+    """Run the gates of a generation and return their results. An interruption turns what is pending red.
+
+    `demanded` are the targets of other machines, by job and instance, that must be up.
+    """
     context = gate.GateContext(
         root=machine.root,
         tree=machine.paths.generation(manifest.identity),
@@ -173,6 +181,7 @@ def run_gates(
         active=active,
         cancelled=lambda: machine.interrupts.pending,
         on_event=machine.emit,
+        demanded=demanded,
     )
     return gate.run_gates(manifest.gates, context)
 

@@ -48,6 +48,11 @@ def test_all_failures_are_returned_in_the_order_of_the_checks(tmp_path: Path) ->
     assert found == [("first", 3), ("second", 4), ("units", 1)]
 
 
+def test_files_are_named_as_the_configuration_knows_them(tmp_path: Path) -> None:
+    (failure,) = run(tmp_path, shell("named", 'echo "$1/etc/nginx/nginx.conf:7: unknown"; exit 1'))
+    assert failure.output == "etc/nginx/nginx.conf:7: unknown\n"
+
+
 def test_a_checker_that_cannot_be_run_has_failed(tmp_path: Path) -> None:
     (failure,) = run(tmp_path, wire.CheckEntry("absent", ("{tree}/no-such-program",)))
     assert failure.code == -1

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from contract.probes.stack import DIGEST, HOST, PASSWORD, Stack, write_certificates
 from obstack.agent import wire
-from obstack.agent.gate import run_gates
+from obstack.agent.gate import demanded_targets, run_gates
 
 pytestmark = pytest.mark.contract
 
@@ -119,6 +120,29 @@ def test_targets_must_be_known_and_up(stack: Stack) -> None:
         result = targets(stack, node, deadline_s=3)
         assert_red(result, f"127.0.0.1:{stack.port['node']} is down", "connection refused")
     assert_green(targets(stack, node))
+
+
+def test_a_target_of_another_machine_that_is_down_counts_only_where_it_is_demanded(stack: Stack) -> None:
+    own = target(stack, "prometheus", "prometheus", "prometheus")
+    other = target(stack, "node-exporter", "node", "")
+    gate = wire.GateEntry(
+        "the gate", "prometheus-targets", "prometheus", {"url": stack.url("prometheus"), "targets": [own, other]}, 3
+    )
+    manifest = replace(stack.context({}).manifest, gates=(gate,))
+    without = replace(manifest, gates=(replace(gate, params=gate.params | {"targets": [own]}),))
+    key = (other["job"], other["instance"])
+    assert_green(targets(stack, own, other))
+    assert demanded_targets(manifest, manifest) == {key}, "it is up: a change must not lose it"
+    with stopped(stack, "node-exporter"):
+        time.sleep(1.5)  # until the next scrape Prometheus believes the last one
+        assert_green(result := targets(stack, own, other))
+        assert result.message.startswith(f"1 targets are up; not of this stack: target node-exporter {key[1]} is down")
+        (result,) = run_gates([gate], replace(stack.context({}), demanded=frozenset({key})))
+        assert_red(result, "is down")
+        assert demanded_targets(manifest, manifest) == set(), "it was down before"
+        assert demanded_targets(without, manifest) == {key}, "it is new"
+        assert demanded_targets(None, manifest) == {key}
+    assert_green(targets(stack, target(stack, "node-exporter", "node", "node-exporter")))
 
 
 def test_a_scrape_from_before_the_act_does_not_count(stack: Stack) -> None:
