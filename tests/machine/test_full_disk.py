@@ -34,11 +34,12 @@ def small(machines: Machines, program_images: Mapping[str, Image]) -> Iterator[S
 
 
 def test_a_disk_too_small_for_the_first_setup_is_found_before_anything_is_written(small: Server) -> None:
-    small.succeed("preflight", "--observability-vps", "--fix")
+    found = small.exits(1, "preflight", "--observability-vps", "--fix").stdout
+    assert "40 MiB are free; 2.0 GiB are needed." in found
     before = small.machine.succeed(OUTSIDE).stdout
     users = small.machine.succeed(["cat", "/etc/passwd"]).stdout
 
-    # Preflight is what setup begins with; apply alone has to find it out by itself.
+    # Setup would not go on; apply, which asks for no preflight, has to find it out by itself.
     result = small.exits(3, "apply", "--yes")
     assert "error[disk-full]" in result.stderr
     assert STATE in result.stderr
@@ -48,7 +49,7 @@ def test_a_disk_too_small_for_the_first_setup_is_found_before_anything_is_writte
     assert small.current() == ""
     assert small.machine.succeed(OUTSIDE).stdout == before
     assert small.machine.succeed(["cat", "/etc/passwd"]).stdout == users
-    small.machine.succeed(f"mount -o remount,size=1g {STATE}")
+    small.machine.succeed(f"mount -o remount,size=3g {STATE}")
     assert small.set_up()["outcome"] == "committed"
 
 

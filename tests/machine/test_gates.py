@@ -153,7 +153,8 @@ def test_a_monitored_machine_that_goes_down_stops_no_change_and_no_way_back(runn
     running.configure(prometheus=shop)
     assert running.apply()["outcome"] == "committed"
     running.machine.succeed(["systemctl", "stop", "stranger"])
-    seen = f"curl -sS 'http://127.0.0.1:9090/api/v1/query?query={quote('up{job="shop"} == 0')}' | grep -q shop"
+    down = quote('up{job="shop"} == 0')
+    seen = f"curl -sS 'http://127.0.0.1:9090/api/v1/query?query={down}' | grep -q shop"
     running.machine.wait_until_succeeds(seen)
 
     verbose = running.succeed("health", "--verbose").stdout
