@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
 import stat
 import subprocess
+import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from crash.world import World, mounted, with_gate
-from obstack.agent import wire
+from obstack.agent import lock, wire
+from obstack.edges.agent_archive import build_agent
 from obstack.ports import Contents
 
 
 def actions(reply: wire.Reply) -> dict[str, str]:
     return {action.unit: action.action for action in reply.actions}
+
+
+def await_true(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def moments(root: Path) -> dict[str, int]:
@@ -132,7 +143,7 @@ def test_drift_of_every_kind_is_seen_and_healed(small: World) -> None:
     artifact.chmod(0o755)
     artifact.write_text("#!/bin/sh\nexit 0\n")
     os.kill(small.pids()["beta"], signal.SIGKILL)
-    time.sleep(0.2)
+    await_true(lambda: small.pids()["beta"] == 0)
     kinds = {(item.kind, Path(item.subject).name) for item in small.inspect().drift}
     assert kinds == {
         ("file-changed", "alpha.conf"),
@@ -252,9 +263,10 @@ def test_a_way_back_without_a_copy_in_the_old_format_is_refused(small: World, ve
 def test_of_two_applies_at_once_one_is_told_who_holds_the_lock(small: World) -> None:
     small.apply(small.generation("one"))
     slow = small.generation("two", checks=(wire.CheckEntry("slow", ("sleep", "2")),))
+    begun = len(small.events)
     first = threading.Thread(target=small.ask, args=("apply", slow))
     first.start()
-    time.sleep(1)
+    await_true(lambda: any((e.step, e.state) == ("check", "started") for e in small.events[begun:]))
     fault = small.ask("apply", small.generation("three"), wait_s=0).fault
     assert fault is not None and (fault.exit_code, fault.code) == (5, "lock-held")
     assert "apply by a test, process" in fault.what
@@ -263,14 +275,19 @@ def test_of_two_applies_at_once_one_is_told_who_holds_the_lock(small: World) -> 
     assert waited.outcome == "committed"
 
 
-@pytest.mark.parametrize(("seconds", "outcome"), [(0.7, "refused"), (2.2, "rolled-back")])
-def test_an_interruption_leaves_off_or_goes_back_and_says_so(small: World, seconds: float, outcome: str) -> None:
+@pytest.mark.parametrize(("step", "outcome"), [("check", "refused"), ("gate", "rolled-back")])
+def test_an_interruption_leaves_off_or_goes_back_and_says_so(small: World, step: str, outcome: str) -> None:
     one = small.generation("one")
     small.apply(one)
     slow = small.generation("two", gate="red", checks=(wire.CheckEntry("slow", ("sleep", "1.5")),))
     slow = with_gate(slow, deadline_s=60)
-    threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGINT)).start()
-    reply = small.ask("apply", slow)
+
+    def interrupt(event: wire.Event) -> None:
+        if (event.step, event.state) == (step, "started"):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    request = wire.Request("apply", manifest=slow.manifest)
+    reply = small.channel().ask(request, Contents(blobs=slow.blobs), interrupt)
     assert reply.fault is not None
     assert (reply.outcome, reply.fault.exit_code, reply.fault.code) == (outcome, 130, "interrupted")
     small.assert_whole(one)
@@ -281,14 +298,14 @@ def test_a_lost_connection_does_not_stop_the_agent(small: World) -> None:
     two = small.generation("two", checks=(wire.CheckEntry("slow", ("sleep", "1")),))
     channel = small.channel()
     small.ask("apply", small.generation("two", gate="red"))  # the contents are on the machine now
-    argv = [channel.python, "-I", str(next(small.cache.glob("*.pyz"))), "--root", str(small.root), "serve"]
+    argv = [channel.python, "-I", str(next(small.cache.glob("agent-*"))), "--root", str(small.root), "serve"]
     request = wire.line(wire.Request("apply", manifest=two.manifest, who="a test"))
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin and process.stdout
         process.stdin.write(request)
         process.stdin.close()
         process.stdout.close()
-        time.sleep(0.6)
+        await_true(lambda: lock.holder_pid(str(small.state / "lock")) == process.pid)
         process.send_signal(signal.SIGHUP)
         assert process.wait() == 0
     small.assert_whole(two)
@@ -320,3 +337,26 @@ def test_a_defect_is_told_without_a_traceback(small: World) -> None:
     assert reply.fault is not None and reply.fault.exit_code == 70
     assert "Traceback" not in json.dumps(wire.encode(reply))
     assert "Traceback" in Path(reply.fault.where).read_text()
+
+
+def test_the_agent_keeps_itself_for_the_boot(small: World) -> None:
+    small.apply(small.generation("one"))
+    kept = small.state / "agent/agent.pyz"
+    assert kept.resolve().stem == hashlib.sha256(kept.read_bytes()).hexdigest() == build_agent().digest
+    argv = [sys.executable, "-I", "-S", str(kept), "--root", str(small.root), "boot-recover"]
+    done = subprocess.run(argv, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "nothing to recover\n", "")
+
+
+def test_recovery_at_boot_sees_to_files_only(small: World) -> None:
+    one = small.generation("one")
+    small.apply(one)
+    pids = small.pids()
+    assert small.crash("acted-gamma:1", "apply", small.generation("two", version=2, units=("gamma", "beta")))
+    argv = [sys.executable, "-I", str(small.state / "agent/agent.pyz"), "--root", str(small.root), "boot-recover"]
+    done = subprocess.run(argv, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "rolled-back\n"), done.stderr
+    assert (small.state / "current").readlink().name == one.identity
+    assert sorted(p.name for p in (small.root / "etc/supervisor/conf.d").iterdir()) == ["alpha.conf", "beta.conf"]
+    assert {item.kind for item in small.inspect().drift} == {"unit-stopped"}
+    assert small.pids()["beta"] == pids["beta"]

@@ -115,7 +115,7 @@ class World:
             loaded[name] = f"{version}\n{text}"
             add(f"etc/{name}/{name}.conf", text.encode())
             add(f"etc/{name}/secret", b"hidden", 0o600, secret=True)
-            add(f"units/{name}.conf", self.definition(name).encode())
+            add(f"units/{name}.conf", self.definition(name, settle_s=1 if program else 0).encode())
             # Each later format is read by versions that write it, as Prometheus does; never the other way round.
             reads = ("one", data_format) if data_format else ("one",)
             state = wire.StateEntry(self.data(name), data_format or "one", reads) if number == 0 else None
@@ -155,11 +155,11 @@ class World:
     def data(self, unit: str) -> str:
         return f"{self.root}/var/lib/{unit}"
 
-    def definition(self, name: str) -> str:
+    def definition(self, name: str, settle_s: int) -> str:
         program = f"{self.layout.artifact('worker', 'bin/worker')} {self.root}/etc/{name}/{name}.conf"
         return (
             f"[program:{name}]\ncommand=/bin/sh {program} {self.root}/run/{name}.loaded {self.data(name)}\n"
-            "startsecs=0\nautorestart=false\nstopasgroup=true\nkillasgroup=true\n"
+            f"startsecs={settle_s}\nautorestart=false\nstopasgroup=true\nkillasgroup=true\n"
             f"redirect_stderr=true\nstdout_logfile={self.root}/var/log/{name}.log\n"
         )
 

@@ -14,8 +14,13 @@ LINK = "agent.pyz"
 
 
 def own_archive() -> str | None:
-    """Return the zipapp that this process runs from, or None when it runs from a source tree."""
+    """Return the zipapp that this process runs from, or None when it runs from a source tree.
+
+    A controller may run it unpacked, where Python keeps compiled code; then it lies inside the folder.
+    """
     path = os.path.abspath(sys.argv[0])
+    if os.path.isdir(path):
+        path = os.path.join(path, LINK)
     return path if os.path.isfile(path) and zipfile.is_zipfile(path) else None
 
 

@@ -11,6 +11,7 @@ generation's identity. Decoding is strict: a missing field, an unknown field or 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import types
@@ -205,7 +206,7 @@ class Manifest:
     gates: tuple[GateEntry, ...] = ()
     version: int = 1
 
-    @property
+    @functools.cached_property
     def identity(self) -> str:
         """Return the generation's identity: the SHA-256 of the canonical manifest, 64 hexadecimal digits."""
         return hashlib.sha256(canonical(encode(self))).hexdigest()

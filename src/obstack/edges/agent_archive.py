@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import io
 import os
+import shutil
 import tempfile
 import zipfile
 from dataclasses import dataclass
@@ -71,6 +72,29 @@ def agent_file(cache: Path) -> Path:
                 os.unlink(temporary)
             raise
     return path
+
+
+def agent_folder(cache: Path) -> Path:
+    """Return the agent unpacked into a folder of `cache` named by its digest, with the archive inside it.
+
+    Python can run the folder like the archive, and keeps compiled code there: a run that changes nothing is mostly
+    start-up, and compiling would be half of it.
+    """
+    agent = build_agent()
+    folder = cache / f"agent-{agent.digest}"
+    if not folder.is_dir():
+        cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=cache))
+        try:
+            with zipfile.ZipFile(io.BytesIO(agent.content)) as archive:
+                archive.extractall(temporary)
+            (temporary / "agent.pyz").write_bytes(agent.content)
+            # One that was made meanwhile is as good; a rename onto a folder that is not empty is refused.
+            with contextlib.suppress(OSError):
+                os.rename(temporary, folder)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    return folder
 
 
 def _source(path: str | None) -> bytes:

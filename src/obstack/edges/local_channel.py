@@ -21,7 +21,7 @@ from types import FrameType
 from typing import IO, Any
 
 from obstack.agent import wire
-from obstack.edges.agent_archive import agent_file
+from obstack.edges.agent_archive import agent_folder
 from obstack.errors import Unreachable
 from obstack.ports import Contents
 
@@ -48,7 +48,7 @@ class LocalChannel:
         An interruption (SIGINT, SIGTERM) is forwarded, and the reply's fault then says what the agent did. Raises
         Unreachable when the agent dies without a reply.
         """
-        argv = [self.python, "-I", str(agent_file(self.cache)), "--root", self.root, "serve"]
+        argv = [self.python, "-I", str(agent_folder(self.cache)), "--root", self.root, "serve"]
         with tempfile.TemporaryFile() as complaints:
             process = subprocess.Popen(
                 argv,
