@@ -2,7 +2,7 @@
 VENV ?= .venv
 PYTHON = $(VENV)/bin/python
 
-.PHONY: setup requirements lint check test test-all machine golden docs clean
+.PHONY: setup requirements lint check test test-all machine golden bench bench-docs docs clean
 
 setup: ## make the virtual environment with the development tools
 	@scripts/bootstrap.sh $(abspath $(VENV)) requirements-development.lock
@@ -36,6 +36,12 @@ test-all: setup ## everything, as CI runs it
 
 golden: setup ## write the expected trees of tests/golden anew, to be reviewed
 	GOLDEN_UPDATE=1 $(PYTHON) -m pytest -q tests/golden
+
+bench: setup ## measure how quick it is; as root
+	@PYTHONPATH=src:tests $(PYTHON) -m bench
+
+bench-docs: setup ## measure, and write the figures into docs/explanation/performance.md
+	@PYTHONPATH=src:tests $(PYTHON) -m bench --page
 
 docs: setup ## write the generated reference anew
 	$(PYTHON) -m obstack.cli.reference docs/reference
