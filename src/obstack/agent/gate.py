@@ -44,7 +44,7 @@ def _last_look(result: wire.GateResult, watch: Watch, began: float, context: Gat
     evidence = _log(watch.trouble.unit, context)
     seconds = time.monotonic() - began
     return wire.GateResult(
-        result.name, result.kind, result.unit, False, seconds, watch.trouble.message, bounded(evidence)
+        result.name, result.kind, watch.trouble.unit, False, seconds, watch.trouble.message, bounded(evidence)
     )
 
 
@@ -77,7 +77,8 @@ def _pursue(gate: wire.GateEntry, context: GateContext, watch: Watch) -> wire.Ga
 
 def _red(gate: wire.GateEntry, seconds: float, red: Red, unit: str, context: GateContext) -> wire.GateResult:
     parts = [part for part in (red.evidence, _log(unit, context)) if part]
-    return wire.GateResult(gate.name, gate.kind, gate.unit, False, seconds, red.message, bounded("\n".join(parts)))
+    blamed = gate.unit or unit
+    return wire.GateResult(gate.name, gate.kind, blamed, False, seconds, red.message, bounded("\n".join(parts)))
 
 
 def _log(name: str, context: GateContext) -> str:

@@ -158,7 +158,7 @@ def metric(gate: wire.GateEntry, context: GateContext) -> Probe:  # noqa: ARG001
         result = _data(f"{url}/api/v1/query?{urllib.parse.urlencode({'query': query})}")["result"]
         if not result:
             raise Red(f"the query {query} has no result")
-        return f"the query {query} has {len(result)} results"
+        return f"the query {query} has an answer"
 
     return probe
 

@@ -94,7 +94,9 @@ def health(machine: Machine, request: wire.Request) -> wire.Reply:
         error.what = error.what.replace(
             f" stayed red after the switch to generation {manifest.identity[:12]}", " is red"
         )
-        error.do = f"observability logs {transition.red(results)[0].unit}"
+        # The gates of the reply tell the rest.
+        error.detail = None
+        error.do = error.do.partition("    then ")[0]
         fault = error.fault()
     return wire.Reply("failed" if fault else "ok", manifest.identity, gates=results, fault=fault)
 

@@ -192,17 +192,24 @@ def red(results: Iterable[wire.GateResult]) -> list[wire.GateResult]:
 
 
 def gate_error(results: Iterable[wire.GateResult], identity: str) -> AgentError:
-    """Return the error for red gates: the first in its sentence, all of them in its detail."""
+    """Return the error for red gates: the cause or else the first in its sentence, all of them in its detail."""
     failed = red(results)
-    first = failed[0]
+    # A unit that does not run turns the gates of many units red; its own is the one to look at.
+    first = next((result for result in failed if result.kind == "units-active"), failed[0])
     return AgentError(
         exit_code=CHANGE_FAILED,
         code="gate-failed",
-        what=f"Gate {first.name} stayed red after the switch to generation {identity[:12]}: {first.message}.",
+        what=f"Gate {first.name!r} stayed red after the switch to generation {identity[:12]}: {first.message}.",
         where=f"unit {first.unit}" if first.unit else f"gate {first.name}",
-        do=f"observability logs {first.unit}    then correct the configuration and run: observability apply",
-        detail="\n".join(f"{result.name}: {result.message}\n{result.evidence}".rstrip() for result in failed),
+        do=f"observability logs {first.unit}".rstrip()
+        + "    then correct the configuration and run: observability apply",
+        detail="\n".join([*(f"{result.name}: {result.message}" for result in failed), *_evidence(failed)]),
     )
+
+
+def _evidence(failed: Iterable[wire.GateResult]) -> list[str]:
+    """Return each text of evidence once: the gates that one unit turned red all show its log."""
+    return list(dict.fromkeys(result.evidence for result in failed if result.evidence))
 
 
 def failure_error(failures: list[ServiceFailure]) -> AgentError:

@@ -144,12 +144,20 @@ def gate_lines(node: str, gates: Sequence[wire.GateResult], generation: str | No
             shown, table([(g.name, g.unit, f"{g.seconds:.2f} s", g.message) for g in shown]), strict=True
         )
     ]
-    for gate in red:
-        if gate.evidence:
-            lines += ["", f"evidence of {gate.name}:", *(f"  | {x}" for x in _tail(gate.evidence))]
+    for names, evidence in _evidence(red):
+        lines += ["", f"evidence of {', '.join(names)}:", *(f"  | {line}" for line in evidence)]
     health = paint("unhealthy", "red", bold=True) if red else paint("healthy", "green", bold=True)
     green = len(gates) - len(red)
     return [*lines, f"{node} is {health}: {green} of {count(len(gates), 'gate')} green, generation {short(generation)}"]
+
+
+def _evidence(red: Iterable[wire.GateResult]) -> list[tuple[list[str], tuple[str, ...]]]:
+    """Return each text of evidence once, with all gates that it belongs to."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    for gate in red:
+        if gate.evidence:
+            found.setdefault(tuple(_tail(gate.evidence)), []).append(gate.name)
+    return [(names, evidence) for evidence, names in found.items()]
 
 
 def _gate_mark(gate: wire.GateResult) -> str:

@@ -122,6 +122,13 @@ GATES = (
 )
 
 
+def test_evidence_that_several_gates_share_is_shown_once() -> None:
+    red = [GateResult(name, "http", name, False, 0.1, "refused", "line 7 is wrong") for name in ("one", "two")]
+    lines = gate_lines("mon-1", red, OLD, verbose=False)
+    assert "evidence of one, two:" in lines
+    assert lines.count("  | line 7 is wrong") == 1
+
+
 def test_health_shows_what_is_red_with_its_evidence_made_harmless() -> None:
     assert gate_lines("mon-1", GATES, OLD, verbose=False) == [
         "RED front door  nginx  60.00 s  502 from /prometheus/",
