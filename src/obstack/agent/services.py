@@ -8,8 +8,6 @@ where they belong.
 from __future__ import annotations
 
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -133,6 +131,9 @@ def wait_state(
 
 def post_reload(manager: ServiceManager, unit: wire.UnitEntry, url: str) -> None:
     """POST to the unit's reload URL; raise ServiceFailure with the answer and the unit's log when it is refused."""
+    import urllib.error  # heavy, and needed by few runs
+    import urllib.request
+
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     request = urllib.request.Request(url, data=b"", method="POST")  # noqa: S310 - the URL is the manifest's own
     try:

@@ -5,13 +5,13 @@ Times, order and permissions inside the archive are fixed. Nothing but the agent
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 import os
 import shutil
 import tempfile
-import zipfile
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -38,63 +38,75 @@ class AgentArchive:
 @lru_cache(maxsize=1)
 def build_agent() -> AgentArchive:
     """Return the agent built from this program's own source. Equal source gives equal bytes."""
-    members = {"__main__.py": MAIN, "obstack/__init__.py": _source(obstack.__file__)}
-    folder = Path(_file(obstack.agent.__file__)).parent
-    for path in sorted(folder.glob("*.py")):
-        members[f"obstack/agent/{path.name}"] = path.read_bytes()
+    import zipfile  # most runs find the agent unpacked
+
     buffer = io.BytesIO()
     buffer.write(SHEBANG)
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        for name in sorted(members):
+        for name, content in _members().items():
             member = zipfile.ZipInfo(name, EPOCH)
             member.compress_type = zipfile.ZIP_DEFLATED
             member.create_system = 3
             member.external_attr = 0o644 << 16
-            archive.writestr(member, members[name])
+            archive.writestr(member, content)
     content = buffer.getvalue()
     return AgentArchive(content, hashlib.sha256(content).hexdigest())
 
 
-def agent_file(cache: Path) -> Path:
-    """Return the agent as a file of folder `cache`, named by its digest; it is written when it is not there."""
-    agent = build_agent()
-    path = cache / f"agent-{agent.digest}.pyz"
-    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != agent.digest:
-        cache.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=cache)
-        try:
-            with os.fdopen(descriptor, "wb") as stream:
-                stream.write(agent.content)
-                os.fchmod(stream.fileno(), 0o755)
-            os.replace(temporary, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-            raise
-    return path
-
-
 def agent_folder(cache: Path) -> Path:
-    """Return the agent unpacked into a folder of `cache` named by its digest, with the archive inside it.
+    """Return the agent unpacked into a folder of `cache` named by the digest of its source, with the archive inside it.
 
     Python can run the folder like the archive, and keeps compiled code there: a run that changes nothing is mostly
-    start-up, and compiling would be half of it.
+    start-up, and compiling would be half of it. Files that are not what they must be are put right first.
     """
-    agent = build_agent()
-    folder = cache / f"agent-{agent.digest}"
-    if not folder.is_dir():
-        cache.mkdir(mode=0o700, parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=cache))
-        try:
-            with zipfile.ZipFile(io.BytesIO(agent.content)) as archive:
-                archive.extractall(temporary)
-            (temporary / "agent.pyz").write_bytes(agent.content)
-            # One that was made meanwhile is as good; a rename onto a folder that is not empty is refused.
-            with contextlib.suppress(OSError):
-                os.rename(temporary, folder)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+    members = _members()
+    digest = hashlib.sha256()
+    for name, content in members.items():
+        digest.update(f"{name} {len(content)}\n".encode() + content)
+    folder = cache / f"agent-{digest.hexdigest()}"
+    if not all(_holds(folder / name, content) for name, content in members.items()):
+        _unpack({**members, "agent.pyz": build_agent().content}, folder)
     return folder
+
+
+def _members() -> dict[str, bytes]:
+    """Return the files of the agent by name, in order."""
+    members = {"__main__.py": MAIN, "obstack/__init__.py": _source(obstack.__file__)}
+    package = Path(_file(obstack.agent.__file__)).parent
+    for path in package.glob("*.py"):
+        members[f"obstack/agent/{path.name}"] = path.read_bytes()
+    return dict(sorted(members.items()))
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    try:
+        return path.read_bytes() == content
+    except OSError:
+        return False
+
+
+def _unpack(files: Mapping[str, bytes], folder: Path) -> None:
+    """Make the folder, whole or not at all; what a damaged one held goes away."""
+    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent))
+    try:
+        for name, content in files.items():
+            path = temporary / "new" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with open(path, "wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+        with suppress(FileNotFoundError):
+            os.rename(folder, temporary / "old")
+        try:
+            os.rename(temporary / "new", folder)
+        except OSError:
+            # A rename onto a folder that is not empty is refused: one that was made meanwhile is as good.
+            if not folder.is_dir():
+                raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _source(path: str | None) -> bytes:

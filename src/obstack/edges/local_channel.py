@@ -48,7 +48,8 @@ class LocalChannel:
         An interruption (SIGINT, SIGTERM) is forwarded, and the reply's fault then says what the agent did. Raises
         Unreachable when the agent dies without a reply.
         """
-        argv = [self.python, "-I", str(agent_folder(self.cache)), "--root", self.root, "serve"]
+        # -I -S: the agent is given the standard library and nothing else.
+        argv = [self.python, "-I", "-S", str(agent_folder(self.cache)), "--root", self.root, "serve"]
         with tempfile.TemporaryFile() as complaints:
             process = subprocess.Popen(
                 argv,

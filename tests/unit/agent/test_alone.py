@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import obstack.agent
-from obstack.edges.agent_archive import agent_file, build_agent
+from obstack.edges.agent_archive import agent_folder, build_agent
 
 AGENT = Path(str(obstack.agent.__file__)).parent
 
@@ -38,7 +38,8 @@ def test_the_archive_is_the_same_each_time_and_runs_with_nothing_around_it(tmp_p
     build_agent.cache_clear()
     assert build_agent().content == first.content
     assert len({info.date_time for info in zipfile.ZipFile(BytesIO(first.content)).infolist()}) == 1
-    path = agent_file(tmp_path)
+    path = tmp_path / "agent.pyz"
+    path.write_bytes(first.content)
     argv = [sys.executable, "-I", "-S", str(path), "--root", str(tmp_path / "root"), "serve"]
     done = subprocess.run(argv, input='{"protocol":1,"verb":"inspect"}\n', capture_output=True, text=True, cwd="/")
     assert done.stderr == ""
@@ -46,11 +47,28 @@ def test_the_archive_is_the_same_each_time_and_runs_with_nothing_around_it(tmp_p
     assert not (tmp_path / "root").exists()
 
 
+def test_the_unpacked_agent_is_put_right_when_it_is_not_what_was_built(tmp_path: Path) -> None:
+    folder = agent_folder(tmp_path)
+    source = folder / "obstack/agent/lock.py"
+    before = source.read_bytes()
+    assert agent_folder(tmp_path) == folder
+    assert (folder / "agent.pyz").read_bytes() == build_agent().content
+
+    source.write_text("raise SystemExit('not what was built')\n")
+    assert agent_folder(tmp_path) == folder
+    assert source.read_bytes() == before
+
+    (folder / "__main__.py").unlink()
+    assert agent_folder(tmp_path) == folder
+    assert (folder / "__main__.py").is_file()
+    assert list(tmp_path.iterdir()) == [folder]
+
+
 @pytest.mark.parametrize(
     "line", ["", "nonsense", "[]", '{"protocol":2,"verb":"apply"}', '{"protocol":1,"verb":"explode"}']
 )
 def test_a_bad_request_is_answered_and_touches_nothing(tmp_path: Path, line: str) -> None:
-    argv = [sys.executable, "-I", str(agent_file(tmp_path)), "--root", str(tmp_path / "root"), "serve"]
+    argv = [sys.executable, "-I", "-S", str(agent_folder(tmp_path)), "--root", str(tmp_path / "root"), "serve"]
     done = subprocess.run(argv, input=f"{line}\n", capture_output=True, text=True)
     assert done.returncode == 2
     assert json.loads(done.stdout)["fault"]["exit_code"] == 2
