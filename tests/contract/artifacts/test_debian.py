@@ -259,3 +259,13 @@ def test_a_machine_without_sources_is_told_to_use_another_source(
     with pytest.raises(UsageError) as caught:
         bare.resolve(PROMETHEUS, choice, own_architecture())
     assert caught.value.code == "no-package-sources"
+
+
+def test_one_run_reads_the_index_of_a_suite_once_for_all_components(
+    shared_cache: ArtifactCache, reporter: Silent
+) -> None:
+    fresh = DebianPackages(cache_folder() / "apt", shared_cache, reporter, max_age_s=0.0)
+    choice = fresh.settle(ArtifactChoice())
+    for component in (PROMETHEUS, NGINX):
+        fresh.resolve(component, choice, own_architecture())
+    assert sum("package index" in message for message in reporter.messages) == 1

@@ -28,7 +28,8 @@ KEYRINGS: Final = Path("/usr/share/keyrings")
 class DebianPackages:
     """The distribution's packages, from the mirror that this machine's own package sources name.
 
-    apt's private state lies below `folder`. An index older than `max_age_s` is fetched again before it is used.
+    apt's private state lies below `folder`. An index older than `max_age_s` is fetched again before it is first used,
+    and then serves all components.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class DebianPackages:
         self._reporter = reporter
         self._max_age_s = max_age_s
         self._etc = etc
+        self._indexes: dict[tuple[str, str], PrivateApt] = {}
 
     def settle(self, choice: ArtifactChoice) -> ArtifactChoice:
         """Given a choice, return it with this machine's own suite when it names none. Raises UsageError."""
@@ -58,7 +60,6 @@ class DebianPackages:
         """
         suite = choice.suite or self._own_suite()
         apt = self._apt(suite, architecture)
-        apt.refresh(self._max_age_s, self._reporter.step)
         packages = close(self._roots(apt, component, choice.version, suite), apt.show)
         self._require_c_library(component, packages, suite, architecture)
         archives = [
@@ -99,7 +100,6 @@ class DebianPackages:
                 continue
             suite = artifact.suite or self._own_suite()
             apt = self._apt(suite, artifact.architecture)
-            apt.refresh(self._max_age_s, self._reporter.step)
             digests = {archive.entry.digest for archive in missing}
             indexed = {
                 version.digest: version
@@ -121,6 +121,15 @@ class DebianPackages:
         return own_suite(self._sources(), codename)
 
     def _apt(self, suite: str, architecture: str) -> PrivateApt:
+        """Return apt over the suite, whose index is brought up to date the first time."""
+        apt = self._indexes.get((suite, architecture))
+        if apt is None:
+            apt = self._new_apt(suite, architecture)
+            apt.refresh(self._max_age_s, self._reporter.step)
+            self._indexes[suite, architecture] = apt
+        return apt
+
+    def _new_apt(self, suite: str, architecture: str) -> PrivateApt:
         own = self._own_suite()
         sources = sources_for(self._sources(), own, suite)
         if not sources:
