@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 
 class StackError(Exception):
@@ -65,6 +65,10 @@ class UsageError(StackError):
     """The command line or the configuration is wrong. Nothing was touched."""
 
     exit_code = 2
+
+
+WHOLE_FILE: Final = "(file)"
+"""The path of a problem that is not about one key."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from dataclasses import replace
 
 from obstack.cli.composition import build_desired, open_channel
 from obstack.cli.conclude import conclude, reply_document
-from obstack.cli.options import make_target
+from obstack.cli.options import Scope, make_target
 from obstack.cli.output import print_error
 from obstack.cli.progress import QuietReporter
 from obstack.cli.views import outcome_lines
@@ -47,7 +47,7 @@ def altered(desired: Desired, replacements: Sequence[Sequence[str]], modes: Mapp
 def main(wish: str) -> int:
     """Given the alterations as JSON, apply and return the exit code."""
     alterations = json.loads(wish)
-    target = make_target(None, None, None, server=True)
+    target = make_target(None, None, None, Scope.SERVER)
     desired = build_desired(target, QuietReporter())
     desired = altered(desired, alterations.get("replace", ()), alterations.get("modes", {}))
     node = desired.manifest.node

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from obstack.agent import drift, history, record, stage, transition, wire
@@ -162,7 +162,7 @@ def logs(machine: Machine, request: wire.Request) -> wire.Reply:
             code="unit-unknown",
             what=f"There is no unit {unit!r} in the generation in force.",
             where=f"generation {in_force.identity[:12]}, which has: {', '.join(names)}",
-            do=f"observability logs {names[0]}" if names else "observability apply",
+            do=f"observability logs {_nearest(unit, names)}" if names else "observability apply",
             state="nothing was changed",
         )
     query = journal.Query(
@@ -186,6 +186,14 @@ def logs(machine: Machine, request: wire.Request) -> wire.Reply:
             detail=getattr(error, "detail", None),
         ) from error
     return wire.Reply("ok", in_force.identity)
+
+
+def _nearest(name: str, known: Sequence[str]) -> str:
+    """Return the known name that was probably meant."""
+    import difflib  # not needed by a run without a mistake
+
+    nearest: str = difflib.get_close_matches(name, known, n=1, cutoff=0)[0]
+    return nearest
 
 
 def _in_force(machine: Machine) -> wire.Manifest:

@@ -39,7 +39,8 @@ def open_channel(target: Target, node: str = "") -> Channel:
     from obstack.cli.supply import cache_folder
     from obstack.edges.local_channel import LocalChannel
 
-    node = node or platform.node().partition(".")[0] or "localhost"
+    own = "localhost" if target.private else platform.node().partition(".")[0]
+    node = node or own or "localhost"
     return LocalChannel(node, target.layout.root, cache_folder(target) / "agent")
 
 

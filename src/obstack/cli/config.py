@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import platform
 import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from obstack.cli.composition import file_secrets
-from obstack.cli.lazy import documented
-from obstack.cli.options import Target, json_option, target_options
-from obstack.cli.output import excerpt_lines, paint, print_json, print_line, sanitize, table
-from obstack.errors import ConfigurationError, Problem
+from obstack.cli.lazy import OverviewGroup, documented
+from obstack.cli.options import Scope, Target, json_option, target_options
+from obstack.cli.output import paint, print_json, print_line, problem_lines, sanitize, table
+from obstack.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from obstack.edges.configfile import FileConfigurations
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from obstack.ports import Examination
 
 
-@click.group()
+@click.group(cls=OverviewGroup)
 def command() -> None:
     """Begin, check, show and compare the configuration."""
 
@@ -52,7 +53,7 @@ def _loaded(examination: Examination) -> LoadedConfiguration:
 )
 @click.option("--domain", metavar="NAME", help="Name under which people will reach it. [default: this machine's name]")
 @click.option("--force", is_flag=True, help="Begin anew; the old file is kept beside the new one.")
-@target_options(server=True)
+@target_options(Scope.SERVER)
 @json_option
 def init_command(*, domain: str | None, force: bool, target: Target, as_json: bool) -> None:
     """Write a commented configuration, its schema and the administrator's password. Nothing is asked."""
@@ -91,7 +92,7 @@ def init_command(*, domain: str | None, force: bool, target: Target, as_json: bo
     group=command,
     name="validate",
 )
-@target_options(server=True)
+@target_options(Scope.FILES)
 @json_option
 def validate_command(*, target: Target, as_json: bool) -> None:
     """Check the configuration and its secrets. All problems are shown at once, each with its place and remedy."""
@@ -106,7 +107,7 @@ def validate_command(*, target: Target, as_json: bool) -> None:
         print_line(f"{' + '.join(files)}: valid")
     else:
         for problem in examination.problems:
-            for line in problem_lines(problem):
+            for line in problem_lines(problem, stream=sys.stdout):
                 print_line(line)
         count = len(examination.problems)
         print_line(f"{count} problem{'' if count == 1 else 's'}; nothing was touched")
@@ -121,7 +122,7 @@ def validate_command(*, target: Target, as_json: bool) -> None:
     name="show",
 )
 @click.option("--origin", is_flag=True, help="Show which file and line each value came from.")
-@target_options(server=True)
+@target_options(Scope.FILES)
 @json_option
 def show_command(*, origin: bool, target: Target, as_json: bool) -> None:
     """Show the configuration in force: files merged, defaults filled in, secrets as references."""
@@ -164,7 +165,7 @@ def schema_command() -> None:
     name="diff",
 )
 @click.argument("other", metavar="ENVIRONMENT|FILE")
-@target_options(server=True)
+@target_options(Scope.FILES)
 @json_option
 def diff_command(*, other: str, target: Target, as_json: bool) -> None:
     """Compare with another environment, or with a file, by meaning: order, comments and defaults do not matter."""
@@ -192,15 +193,6 @@ def change_line(path: str, before: Any, after: Any) -> str:
     if after is None:
         return paint(f"- {path}: {sanitize(_inline(before))}", "red")
     return paint(f"~ {path}: {sanitize(_inline(before))} -> {sanitize(_inline(after))}", "yellow")
-
-
-def problem_lines(problem: Problem) -> list[str]:
-    """Given a problem, return its lines: place, path and message; the source line with a caret; the remedy."""
-    return [
-        f"{sanitize(problem.place)}: {paint(sanitize(problem.path), bold=True)}: {sanitize(problem.message)}",
-        *excerpt_lines(problem),
-        f"    do: {sanitize(problem.remedy)}",
-    ]
 
 
 def machine_name() -> str:

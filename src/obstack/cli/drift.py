@@ -5,15 +5,15 @@ from __future__ import annotations
 from obstack.agent.wire import encode
 from obstack.cli.composition import open_channel
 from obstack.cli.lazy import documented
-from obstack.cli.options import Target, json_option, quiet_option, target_options
+from obstack.cli.options import Target, json_option, machine_option, quiet_option
 from obstack.cli.output import print_json, print_line
 from obstack.cli.progress import reporter
 from obstack.cli.views import count, drift_table, short
-from obstack.operations.inspection import inspect
+from obstack.operations.inspection import Inspection, inspect
 
 
 @documented("observability drift", "observability drift --json")
-@target_options()
+@machine_option
 @quiet_option
 @json_option
 def command(*, target: Target, quiet: bool, as_json: bool) -> int:
@@ -29,6 +29,14 @@ def command(*, target: Target, quiet: bool, as_json: bool) -> int:
     else:
         for line in drift_table(drift):
             print_line(line)
-        found = count(len(drift), "difference") if drift else "no drift"
-        print_line(f"{node}: {found} from generation {short(inspection.generation)}")
+        print_line(f"{node}: {_verdict(inspection)}")
     return 1 if drift else 0
+
+
+def _verdict(inspection: Inspection) -> str:
+    if inspection.generation is None:
+        return "no generation is in force, so there is nothing to differ from"
+    if not inspection.drift:
+        return f"no drift from generation {short(inspection.generation)}"
+    found = count(len(inspection.drift), "difference")
+    return f"{found} from generation {short(inspection.generation)}; observability apply heals what is found"

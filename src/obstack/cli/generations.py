@@ -5,12 +5,12 @@ from __future__ import annotations
 import click
 
 from obstack.agent.wire import encode
-from obstack.cli.composition import open_channel, who
-from obstack.cli.lazy import documented
-from obstack.cli.options import Target, json_option, quiet_option, target_options, wait_option
-from obstack.cli.output import print_json, print_line, table
+from obstack.cli.composition import SystemClock, open_channel, who
+from obstack.cli.lazy import OverviewGroup, documented
+from obstack.cli.options import Target, json_option, machine_option, quiet_option, wait_option
+from obstack.cli.output import print_json, print_line
 from obstack.cli.progress import reporter
-from obstack.cli.views import count, difference_lines, manifest_lines, moment, short
+from obstack.cli.views import count, difference_lines, generation_table, manifest_lines, short
 from obstack.operations.generations import (
     compare_generations,
     list_generations,
@@ -20,7 +20,7 @@ from obstack.operations.generations import (
 from obstack.ports import Channel
 
 
-@click.group()
+@click.group(cls=OverviewGroup)
 def command() -> None:
     """List, show, compare and prune the generations that the machine keeps."""
 
@@ -32,20 +32,12 @@ def print_generations(channel: Channel, *, quiet: bool, as_json: bool) -> None:
     if as_json:
         print_json({"node": channel.node, "generations": [encode(item) for item in generations]})
         return
-    rows = [
-        (
-            "*" if item.current else " ",
-            short(item.identity),
-            ", ".join(moment(time) for time in item.committed) or "never",
-        )
-        for item in generations
-    ]
-    for line in table(rows, header=("", "generation", "came into force")):
+    for line in generation_table(generations, SystemClock().now()) or [f"{channel.node} keeps no generation yet"]:
         print_line(line)
 
 
 @documented("observability generations list", "observability generations list --json", group=command, name="list")
-@target_options()
+@machine_option
 @quiet_option
 @json_option
 def list_command(*, target: Target, quiet: bool, as_json: bool) -> None:
@@ -55,7 +47,7 @@ def list_command(*, target: Target, quiet: bool, as_json: bool) -> None:
 
 @documented("observability generations show 3f9a1c2b", group=command, name="show")
 @click.argument("generation")
-@target_options()
+@machine_option
 @quiet_option
 @json_option
 def show_command(*, generation: str, target: Target, quiet: bool, as_json: bool) -> None:
@@ -76,7 +68,7 @@ def show_command(*, generation: str, target: Target, quiet: bool, as_json: bool)
 )
 @click.argument("before")
 @click.argument("after")
-@target_options()
+@machine_option
 @quiet_option
 @json_option
 def diff_command(*, before: str, after: str, target: Target, quiet: bool, as_json: bool) -> None:
@@ -91,7 +83,7 @@ def diff_command(*, before: str, after: str, target: Target, quiet: bool, as_jso
 
 
 @documented("observability generations prune --keep 5", group=command, name="prune")
-@target_options()
+@machine_option
 @click.option("--keep", type=click.IntRange(min=1), default=10, metavar="N", help="How many to keep. [default: 10]")
 @wait_option
 @quiet_option
@@ -99,7 +91,7 @@ def diff_command(*, before: str, after: str, target: Target, quiet: bool, as_jso
 def prune_command(*, target: Target, keep: int, wait_s: float, quiet: bool, as_json: bool) -> None:
     """Drop all but the newest generations and what only they used.
 
-    The generation in force and the one before it are always kept.
+    The generation in force is always kept.
     """
     channel = open_channel(target)
     with reporter(quiet=quiet) as progress:

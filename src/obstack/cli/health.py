@@ -11,7 +11,7 @@ import click
 from obstack.cli.composition import open_channel
 from obstack.cli.conclude import conclude, reply_document
 from obstack.cli.lazy import documented
-from obstack.cli.options import Target, json_option, quiet_option, target_options
+from obstack.cli.options import Target, json_option, machine_option, quiet_option
 from obstack.cli.output import print_line
 from obstack.cli.progress import reporter
 from obstack.cli.views import gate_lines, moment
@@ -22,7 +22,7 @@ from obstack.ports import Channel
 
 
 @documented("observability health", "observability health --verbose", "observability health --watch --interval 10")
-@target_options()
+@machine_option
 @click.option("--verbose", "-v", is_flag=True, help="Show the green gates too.")
 @click.option("--watch", is_flag=True, help="Check again and again, until Ctrl-C.")
 @click.option(

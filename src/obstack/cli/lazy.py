@@ -6,9 +6,12 @@ import difflib
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import click
+
+WHOLE: Final = 1000
+"""More letters than any summary has."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,21 @@ def documented(
     )
 
 
-class LazyGroup(click.Group):
+class OverviewGroup(click.Group):
+    """A group whose overview shows the whole first sentence of each command, as long as it is."""
+
+    def summaries(self, ctx: click.Context) -> list[tuple[str, str]]:
+        """Return each command's name and line in the overview."""
+        commands = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
+        return [(name, command.get_short_help_str(limit=WHOLE)) for name, command in commands if command is not None]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the overview."""
+        with formatter.section("Commands"):
+            formatter.write_dl(self.summaries(ctx))
+
+
+class LazyGroup(OverviewGroup):
     """A group whose commands are named in a table."""
 
     def __init__(self, *args: Any, commands_by_name: Mapping[str, Command], **kwargs: Any) -> None:
@@ -80,11 +97,6 @@ class LazyGroup(click.Group):
             raise click.UsageError(f"No such command '{name}'.{hint}", ctx)
         return super().resolve_command(ctx, args)
 
-    def format_commands(
-        self,
-        ctx: click.Context,  # noqa: ARG002 the signature is click's
-        formatter: click.HelpFormatter,
-    ) -> None:
-        """Write the overview from the table, without importing anything."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, entry.summary) for name, entry in self._table.items()])
+    def summaries(self, ctx: click.Context) -> list[tuple[str, str]]:  # noqa: ARG002 the signature is click's
+        """Return each command's name and line from the table, without importing anything."""
+        return [(name, entry.summary) for name, entry in self._table.items()]

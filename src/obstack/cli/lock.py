@@ -8,7 +8,7 @@ import click
 
 from obstack.catalog.components import ARCHITECTURES, COMPONENTS
 from obstack.cli.lazy import documented
-from obstack.cli.options import Target, json_option, quiet_option, target_options
+from obstack.cli.options import Scope, Target, json_option, quiet_option, target_options
 from obstack.cli.output import print_json, print_line, table
 
 
@@ -28,7 +28,7 @@ from obstack.cli.output import print_json, print_line, table
 @click.option("--update-all", is_flag=True, help="Update every component.")
 @click.option("--verify", is_flag=True, help="Read every locked archive in the cache; damaged ones are fetched again.")
 @click.option("--architecture", type=click.Choice(ARCHITECTURES), help="[default: this machine's]")
-@target_options(server=True)
+@target_options(Scope.FILES)
 @json_option
 @quiet_option
 def command(

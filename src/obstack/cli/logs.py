@@ -11,7 +11,7 @@ import click
 from obstack.agent import wire
 from obstack.cli.composition import SystemClock, open_channel
 from obstack.cli.lazy import documented
-from obstack.cli.options import Target, json_option, target_options
+from obstack.cli.options import Target, json_option, machine_option
 from obstack.cli.output import print_json, print_line
 from obstack.cli.progress import reporter
 from obstack.cli.views import log_line
@@ -33,7 +33,7 @@ from obstack.operations.logs import Query, parse_since, read_logs
     "--lines", "-n", type=click.IntRange(min=1), default=100, metavar="N", help="The last N lines. [default: 100]"
 )
 @click.option("--follow", "-f", is_flag=True, help="Go on with new lines, until Ctrl-C.")
-@target_options()
+@machine_option
 @json_option
 def command(
     *, unit: str | None, since: str | None, grep: str | None, lines: int, follow: bool, target: Target, as_json: bool

@@ -6,6 +6,7 @@ import functools
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -51,49 +52,72 @@ def decide_root(root: Path | None, working_directory: Path, state_exists: bool) 
     return Path("/"), "this machine"
 
 
-def make_target(root: Path | None, configuration: Path | None, environment: str | None, *, server: bool) -> Target:
-    """Given the options, return the target. `server` commands never take a private root by themselves."""
-    if server and root is None:
+class Scope(Enum):
+    """Which machine a command means when it is given no `--root`."""
+
+    NEAREST = "the machine itself, or .observability when only that exists"
+    SERVER = "the machine itself"
+    FILES = "the machine itself, or .observability when only that has a configuration"
+
+
+def make_target(root: Path | None, configuration: Path | None, environment: str | None, scope: Scope) -> Target:
+    """Given the options and the scope of the command, return the target."""
+    if root is None and scope is Scope.SERVER:
         place, why = Path("/"), "this machine"
     else:
-        place, why = decide_root(root, Path.cwd(), os.path.isdir("/var/lib/observability"))
+        begun = scope is Scope.FILES and os.path.isdir(CONFIGURATION)
+        place, why = decide_root(root, Path.cwd(), begun or os.path.isdir("/var/lib/observability"))
     if place == Path("/"):
         return Target(Layout("", Manager.SYSTEMD), configuration or Path(CONFIGURATION), environment, why)
     layout = Layout(str(place), Manager.SUPERVISOR)
     return Target(layout, configuration or place / CONFIGURATION, environment, why)
 
 
-def target_options(*, server: bool = False) -> Callable[[F], F]:
+def machine_option(function: F) -> F:
+    """Add `--root`, and call the command with `target`: for commands that ask the machine and read no configuration."""
+
+    @_root_option(Scope.NEAREST)
+    @functools.wraps(function)
+    def wrapper(*args: Any, root: Path | None, **kwargs: Any) -> Any:
+        return function(*args, target=make_target(root, None, None, Scope.NEAREST), **kwargs)
+
+    return wrapper  # type: ignore[return-value]
+
+
+def target_options(scope: Scope = Scope.NEAREST) -> Callable[[F], F]:
     """Add `--root`, `--config` and `--environment`, and call the command with `target`."""
 
     def decorate(function: F) -> F:
-        @click.option(
-            "--root",
-            type=click.Path(path_type=Path, file_okay=False),
-            envvar="OBSERVABILITY_ROOT",
-            metavar="DIR",
-            help="The machine lives below DIR (as `observability up` makes it). "
-            f"[default: the machine itself, or {PRIVATE_ROOT} when only that exists]",
-        )
+        @_root_option(scope)
         @click.option(
             "--config",
             "configuration",
             type=click.Path(path_type=Path, file_okay=False),
             envvar="OBSERVABILITY_CONFIG",
             metavar="DIR",
-            help="Folder of the configuration. [default: config]",
+            help="Folder of the configuration. [default: config, below DIR of --root]",
         )
         @click.option("--environment", metavar="NAME", help="Merge config/environments/NAME.yaml over the base.")
         @functools.wraps(function)
         def wrapper(
             *args: Any, root: Path | None, configuration: Path | None, environment: str | None, **kwargs: Any
         ) -> Any:
-            target = make_target(root, configuration, environment, server=server)
+            target = make_target(root, configuration, environment, scope)
             return function(*args, target=target, **kwargs)
 
         return wrapper  # type: ignore[return-value]
 
     return decorate
+
+
+def _root_option(scope: Scope) -> Callable[[F], F]:
+    return click.option(
+        "--root",
+        type=click.Path(path_type=Path, file_okay=False),
+        envvar="OBSERVABILITY_ROOT",
+        metavar="DIR",
+        help=f"The machine lives below DIR (as `observability up` makes it). [default: {scope.value}]",
+    )
 
 
 def json_option(function: F) -> F:

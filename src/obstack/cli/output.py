@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 import click
 
-from obstack.errors import ConfigurationError, Problem, StackError
+from obstack.errors import WHOLE_FILE, ConfigurationError, Problem, StackError
 
 DETAIL_LINES = 20
 
@@ -74,10 +74,7 @@ def error_lines(error: StackError, *, stream: TextIO) -> list[str]:
     """Given an error, return its lines in the form of the command contract."""
     lines = [paint(f"error[{error.code}]", "red", bold=True, stream=stream) + f" {sanitize(error.what)}"]
     if isinstance(error, ConfigurationError):
-        for problem in error.problems:
-            lines.append(f"  {sanitize(problem.place)}: {sanitize(problem.path)}: {sanitize(problem.message)}")
-            lines += excerpt_lines(problem)
-            lines.append(f"    do: {sanitize(problem.remedy)}")
+        lines += [f"  {line}" for problem in error.problems for line in problem_lines(problem, stream=stream)]
     else:
         lines += _field("where:", error.where)
     if error.state:
@@ -90,12 +87,17 @@ def error_lines(error: StackError, *, stream: TextIO) -> list[str]:
     return lines + _field("do:", error.do)
 
 
-def excerpt_lines(problem: Problem) -> list[str]:
-    """Given a problem, return its source line and a caret below the place; nothing when it has no source line."""
-    if not problem.excerpt:
-        return []
-    gutter = f"    {problem.line} | "
-    return [gutter + sanitize(problem.excerpt), " " * (len(gutter) + problem.column - 1) + "^"]
+def problem_lines(problem: Problem, *, stream: TextIO) -> list[str]:
+    """Given a problem, return its lines: place, key and message; the source line, a caret below the place; the remedy.
+
+    The source line is left out where there is none, and the key where the whole file is meant.
+    """
+    key = "" if problem.path == WHOLE_FILE else f"{paint(sanitize(problem.path), bold=True, stream=stream)}: "
+    lines = [f"{sanitize(problem.place)}: {key}{sanitize(problem.message)}"]
+    if problem.excerpt:
+        gutter = f"  {problem.line} | "
+        lines += [gutter + sanitize(problem.excerpt), " " * (len(gutter) + problem.column - 1) + "^"]
+    return [*lines, f"  do: {sanitize(problem.remedy)}"]
 
 
 def _field(label: str, text: str) -> list[str]:

@@ -7,7 +7,7 @@ import click
 from obstack.agent.wire import encode
 from obstack.cli.composition import judge, repair_secrets
 from obstack.cli.lazy import documented
-from obstack.cli.options import Target, json_option, quiet_option, target_options
+from obstack.cli.options import Scope, Target, json_option, quiet_option, target_options
 from obstack.cli.output import print_json, print_line, sanitize
 from obstack.cli.progress import reporter
 from obstack.cli.views import finding_lines
@@ -21,7 +21,7 @@ from obstack.errors import CheckFailed
 )
 @click.option("--observability-vps", is_flag=True, help="Judge this machine as the server of the stack. [default]")
 @click.option("--fix", is_flag=True, help="First do what is safe: draw missing passwords, close secrets to others.")
-@target_options(server=True)
+@target_options(Scope.SERVER)
 @quiet_option
 @json_option
 def command(*, observability_vps: bool, fix: bool, target: Target, quiet: bool, as_json: bool) -> int:

@@ -7,14 +7,14 @@ import time
 from obstack.cli.composition import open_channel, who
 from obstack.cli.conclude import conclude, reply_document
 from obstack.cli.lazy import documented
-from obstack.cli.options import Target, json_option, quiet_option, target_options, wait_option
+from obstack.cli.options import Target, json_option, machine_option, quiet_option, wait_option
 from obstack.cli.progress import reporter
 from obstack.cli.views import short
 from obstack.operations.recover import recover
 
 
 @documented("observability recover", "observability recover --json")
-@target_options()
+@machine_option
 @wait_option
 @quiet_option
 @json_option
@@ -28,5 +28,7 @@ def command(*, target: Target, wait_s: float, quiet: bool, as_json: bool) -> int
     with reporter(quiet=quiet) as progress:
         reply = recover(channel, progress, who=who(), wait_s=wait_s)
     document = reply_document(channel.node, reply, time.monotonic() - started)
-    lines = [f"{channel.node}: {reply.outcome}, generation {short(reply.generation)}"]
+    done = "nothing was left unfinished" if reply.outcome == "unchanged" else "an interrupted run was ended"
+    force = f"generation {short(reply.generation)}" if reply.generation else "no generation"
+    lines = [f"{channel.node}: {done}, {force} is in force"] if reply.fault is None else []
     return conclude(reply, document, lines, as_json=as_json)

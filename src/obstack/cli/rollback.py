@@ -11,7 +11,7 @@ from obstack.cli.composition import open_channel, who
 from obstack.cli.conclude import conclude, reply_document
 from obstack.cli.generations import print_generations
 from obstack.cli.lazy import documented
-from obstack.cli.options import Target, json_option, quiet_option, target_options, wait_option
+from obstack.cli.options import Target, json_option, machine_option, quiet_option, wait_option
 from obstack.cli.progress import reporter
 from obstack.cli.views import outcome_lines
 from obstack.errors import UsageError
@@ -24,7 +24,7 @@ from obstack.operations.rollback import parse_timestamp, rollback
     "observability rollback --backup 20261124T101500Z",
     "observability rollback --list",
 )
-@target_options()
+@machine_option
 @click.option("--auto", is_flag=True, help="Go back to the generation that was in force before.")
 @click.option("--to", "generation", metavar="GENERATION", help="Go to the generation whose id begins so.")
 @click.option("--backup", "timestamp", metavar="TIMESTAMP", help="Go to the generation in force at that time (UTC).")

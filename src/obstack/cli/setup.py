@@ -10,7 +10,7 @@ import click
 from obstack.cli.composition import build_desired, file_secrets, judge, open_channel, who
 from obstack.cli.conclude import conclude, confirm, reply_document
 from obstack.cli.lazy import documented
-from obstack.cli.options import Target, json_option, quiet_option, target_options, wait_option, yes_option
+from obstack.cli.options import Scope, Target, json_option, quiet_option, target_options, wait_option, yes_option
 from obstack.cli.progress import reporter
 from obstack.cli.views import finding_lines, outcome_lines, plan_lines
 from obstack.errors import CheckFailed, UsageError
@@ -24,7 +24,7 @@ from obstack.operations.preflight import Preflight
 
 @documented("observability setup --observability", "observability setup --observability --yes --json")
 @click.option("--observability", is_flag=True, help="Set this machine up as the server of the stack.")
-@target_options(server=True)
+@target_options(Scope.SERVER)
 @yes_option
 @wait_option
 @quiet_option
@@ -44,7 +44,8 @@ def command(*, observability: bool, target: Target, yes: bool, wait_s: float, qu
         )
     with reporter(quiet=quiet) as progress:
         judged = judge(target, progress)
-        _demand_ready(judged)
+    _demand_ready(judged, as_json=as_json)
+    with reporter(quiet=quiet) as progress:
         desired = build_desired(target, progress)
         channel = open_channel(target, desired.manifest.node)
         plan = None if yes else make_plan(channel, desired, progress)
@@ -66,16 +67,20 @@ def command(*, observability: bool, target: Target, yes: bool, wait_s: float, qu
     return conclude(reply, reply_document(node, reply, seconds) | access, lines, as_json=as_json)
 
 
-def _demand_ready(judged: Preflight) -> None:
-    """Raise CheckFailed with all findings when one blocks."""
+def _demand_ready(judged: Preflight, *, as_json: bool) -> None:
+    """Raise CheckFailed when a finding blocks. All findings are shown before it, or are in it for a document."""
     if judged.blocked:
+        findings = finding_lines(judged.findings)
+        if not as_json:
+            for line in findings:
+                click.echo(line, err=True)
         raise CheckFailed(
             code="preflight-blocked",
             what="Preflight found what must be put right first.",
             where="this machine and its configuration",
             state="nothing was changed",
             do="observability preflight --observability-vps    shows the same again; --fix does what is safe",
-            detail="\n".join(finding_lines(judged.findings)),
+            detail=click.unstyle("\n".join(findings)) if as_json else None,
         )
 
 

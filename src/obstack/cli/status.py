@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from obstack.agent.wire import encode
-from obstack.cli.composition import open_channel
+from obstack.cli.composition import SystemClock, open_channel
 from obstack.cli.lazy import documented
-from obstack.cli.options import Target, json_option, quiet_option, target_options
+from obstack.cli.options import Target, json_option, machine_option, quiet_option
 from obstack.cli.output import print_json, print_line
 from obstack.cli.progress import reporter
 from obstack.cli.views import status_lines
@@ -13,7 +13,7 @@ from obstack.operations.inspection import front_door, inspect
 
 
 @documented("observability status", "observability status --json", "observability status --root .observability")
-@target_options()
+@machine_option
 @quiet_option
 @json_option
 def command(*, target: Target, quiet: bool, as_json: bool) -> None:
@@ -25,7 +25,7 @@ def command(*, target: Target, quiet: bool, as_json: bool) -> None:
         inspection = inspect(open_channel(target), progress)
     place = target.layout.root or "/"
     if not as_json:
-        for line in status_lines(inspection, place, target.chosen_by):
+        for line in status_lines(inspection, place, target.chosen_by, SystemClock().now()):
             print_line(line)
         return
     print_json(

@@ -9,7 +9,7 @@ import click
 from obstack.cli.composition import open_channel, who
 from obstack.cli.conclude import conclude, confirm, reply_document
 from obstack.cli.lazy import documented
-from obstack.cli.options import Target, json_option, quiet_option, target_options, wait_option, yes_option
+from obstack.cli.options import Target, json_option, machine_option, quiet_option, wait_option, yes_option
 from obstack.cli.progress import reporter
 from obstack.operations.uninstall import uninstall
 
@@ -18,7 +18,7 @@ PURGES = "Data folders are DELETED with all metrics and silences, and so is the 
 
 
 @documented("observability uninstall", "observability uninstall --purge --yes")
-@target_options()
+@machine_option
 @click.option("--purge", is_flag=True, help="Delete the data too, and everything else that this program made.")
 @yes_option
 @wait_option
@@ -40,10 +40,8 @@ def command(*, target: Target, purge: bool, yes: bool, wait_s: float, quiet: boo
     with reporter(quiet=quiet) as progress:
         reply = uninstall(channel, progress, purge=purge, who=who(), wait_s=wait_s)
     seconds = time.monotonic() - started
-    removed = [str(item) for item in reply.data.get("removed", ())]
-    kept = [str(item) for item in reply.data.get("kept", ())]
-    lines = [*(f"removed {item}" for item in removed), *(f"kept    {item}" for item in kept)]
+    lines = []
     if reply.fault is None:
-        lines.append(f"{channel.node}: uninstalled" + (", nothing is left" if purge else ", data is kept"))
-    document = reply_document(channel.node, reply, seconds) | {"removed": removed, "kept": kept}
-    return conclude(reply, document, lines, as_json=as_json)
+        done = "uninstalled" if reply.previous else "no generation was in force"
+        lines.append(f"{channel.node}: {done}, {'nothing is left' if purge else 'data is kept'} ({seconds:.1f} s)")
+    return conclude(reply, reply_document(channel.node, reply, seconds), lines, as_json=as_json)

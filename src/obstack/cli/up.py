@@ -12,7 +12,7 @@ import click
 from obstack.agent import wire
 from obstack.cli.composition import build_desired, file_secrets, open_channel, who
 from obstack.cli.lazy import documented
-from obstack.cli.options import Target, json_option, make_target, quiet_option
+from obstack.cli.options import Scope, Target, json_option, make_target, quiet_option
 from obstack.cli.output import paint, print_json, print_line, table
 from obstack.cli.private import private_target, root_option
 from obstack.cli.progress import reporter
@@ -60,7 +60,7 @@ def command(*, root: Path | None, port_base: int | None, quiet: bool, as_json: b
             lambda: build_desired(target, progress),
             Supervisord(target.layout),
             LocalSurroundings(),
-            open_channel(target),
+            open_channel(target, site.server.name),
             progress,
             who=who(),
         )
@@ -113,7 +113,7 @@ def describe(target: Target, site: Site, secrets: FileSecrets, reply: wire.Reply
 def typed(target: Target, *words: str) -> str:
     """Given words of a command, return what is to be typed for it here, so that it works on the target."""
     program = "./observability" if os.access("observability", os.X_OK) else "observability"
-    private = private_target(None) if words[0] in ("up", "down") else make_target(None, None, None, server=False)
+    private = private_target(None) if words[0] in ("up", "down") else make_target(None, None, None, Scope.NEAREST)
     root = () if private.layout == target.layout else ("--root", shown(target.layout.root))
     return " ".join((program, *words, *root))
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from obstack.agent import wire
 from obstack.cli.output import paint, sanitize, table
+from obstack.operations.generations import Generation
 from obstack.operations.inspection import Inspection, front_door
 from obstack.plan.diff import Difference, FileChange, Kind
 from obstack.plan.explain import Plan
@@ -27,8 +28,16 @@ def short(identity: str | None) -> str:
 
 
 def moment(seconds: float | None) -> str:
-    """Given a unix time, return it as UTC in the form that `rollback --backup` takes; `unknown` for None."""
-    return "unknown" if seconds is None else time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(seconds))
+    """Given a unix time, return it as UTC, in a form that `--backup` and `--since` take; `unknown` for None."""
+    return "unknown" if seconds is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def age(seconds: float) -> str:
+    """Given how long ago something was, return it for people, in the largest unit that fits: `3 minutes ago`."""
+    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if seconds >= length:
+            return f"{count(int(seconds // length), unit)} ago"
+    return f"{count(max(int(seconds), 0), 'second')} ago"
 
 
 def count(number: int, noun: str, plural: str | None = None) -> str:
@@ -186,12 +195,29 @@ def outcome_lines(node: str, reply: wire.Reply, seconds: float) -> list[str]:
     return [f"{node}: {word}, generation {generation}{gates} ({seconds:.1f} s)", *lines, *healed]
 
 
-def status_lines(inspection: Inspection, place: str, chosen_by: str) -> list[str]:
+def generation_table(generations: Iterable[Generation], now: float) -> list[str]:
+    """Given the kept generations, return a line for each: whether it is in force, and when it came into force."""
+    rows = []
+    for item in generations:
+        last, *before = reversed(item.committed) if item.committed else (None,)
+        rows.append(
+            (
+                "*" if item.current else " ",
+                short(item.identity),
+                "never" if last is None else moment(last),
+                "" if last is None else age(now - last),
+                ", ".join(moment(time) for time in before),
+            )
+        )
+    return table(rows, header=("", "generation", "came into force", "", "and before that") if rows else ())
+
+
+def status_lines(inspection: Inspection, place: str, chosen_by: str, now: float) -> list[str]:
     """Given one look at a node, return what is in force there. `place` is the root and `chosen_by` why it was taken."""
     head = [
         ("node", inspection.node),
         ("root", f"{place} ({chosen_by})"),
-        ("generation", short(inspection.generation)),
+        ("generation", short(inspection.generation) if inspection.generation else _first_step(place)),
     ]
     url = front_door(inspection.manifest)
     if url:
@@ -209,7 +235,7 @@ def status_lines(inspection: Inspection, place: str, chosen_by: str) -> list[str
     )
     colours = [UNIT_COLOUR.get(unit.active, "yellow") for unit in inspection.units]
     runs = [
-        (run["name"], run["verb"], run["outcome"] or "unfinished", short(run["target"]))
+        (run["name"], age(now - run["began"]), run["verb"], run["outcome"] or "unfinished", short(run["target"]))
         for run in inspection.transactions[:RUNS_SHOWN]
     ]
     return [
@@ -217,6 +243,10 @@ def status_lines(inspection: Inspection, place: str, chosen_by: str) -> list[str
         *_section("Units", [_paint_first(line, colour) for line, colour in zip(units, colours, strict=True)]),
         *_section("Last runs", table(runs)),
     ]
+
+
+def _first_step(place: str) -> str:
+    return "none yet, begin with: observability " + ("setup --observability" if place == "/" else "up")
 
 
 def log_line(event: wire.Event) -> str:

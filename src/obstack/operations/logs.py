@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -27,7 +28,11 @@ class Query:
 
 
 def read_logs(channel: Channel, query: Query, reporter: Reporter, on_log: Callable[[wire.Event], None]) -> wire.Reply:
-    """Pass every line to `on_log` as it comes; with `follow`, until interrupted. Raises the reply's fault."""
+    """Pass every line to `on_log` as it comes; with `follow`, until interrupted.
+
+    Raises UsageError for a pattern that is no regular expression, and the reply's fault.
+    """
+    require_pattern(query.grep)
     params = {
         "unit": query.unit,
         "since": query.since,
@@ -36,6 +41,20 @@ def read_logs(channel: Channel, query: Query, reporter: Reporter, on_log: Callab
         "follow": query.follow,
     }
     return demand(ask(channel, wire.Request("logs", params), reporter, on_log=on_log))
+
+
+def require_pattern(grep: str | None) -> None:
+    """Given what `--grep` was given, raise UsageError when it is no regular expression."""
+    try:
+        re.compile(grep or "")
+    except re.error as error:
+        raise UsageError(
+            code="bad-pattern",
+            what=f"{grep!r} is not a regular expression: {error}.",
+            where="the option --grep",
+            state="nothing was touched",
+            do=f"observability logs --grep {shlex.quote(re.escape(grep or ''))}    to look for these very characters",
+        ) from None
 
 
 def parse_since(text: str, clock: Clock) -> float:

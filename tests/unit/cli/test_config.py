@@ -61,13 +61,13 @@ def test_validate_shows_every_problem_with_its_line_and_a_caret(
     assert run(["config", "validate"]) == 2
     assert capsys.readouterr().out.splitlines() == [
         "config/global.yaml:3:11: logs.engine: must be journal, but is “loki”",
-        "    3 |   engine: loki",
-        "                  ^",
-        "    do: Write journal.",
+        "  3 |   engine: loki",
+        "                ^",
+        "  do: Write journal.",
         "config/global.yaml:4:3: logs.prt: is not a known key",
-        "    4 |   prt: 1",
-        "          ^",
-        "    do: Did you mean port?",
+        "  4 |   prt: 1",
+        "        ^",
+        "  do: Did you mean port?",
         "2 problems; nothing was touched",
     ]
 

@@ -54,6 +54,21 @@ def test_for_people_the_error_is_on_standard_error_alone(tmp_path: Path) -> None
     assert "\n  do:    observability apply\n" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ("status", "none yet, begin with: observability up"),
+        ("drift", "localhost: no generation is in force, so there is nothing to differ from"),
+        ("generations list", "localhost keeps no generation yet"),
+        ("rollback --list", "localhost keeps no generation yet"),
+        ("recover", "localhost: nothing was left unfinished, no generation is in force"),
+        ("uninstall --yes", "localhost: no generation was in force, data is kept"),
+    ],
+)
+def test_for_people_it_is_said_that_nothing_is_there(arguments: str, says: str, tmp_path: Path) -> None:
+    assert says in run(tmp_path / "root", *arguments.split()).stdout
+
+
 def test_looking_leaves_nothing_behind(tmp_path: Path) -> None:
     run(tmp_path / "root", "status")
     run(tmp_path / "root", "drift", "--json")

@@ -28,6 +28,12 @@ def test_every_command_has_examples_of_itself(path: str, command: click.Command)
     assert all(example.startswith(path) for example in command.examples)
 
 
+@pytest.mark.parametrize("group", ["config", "generations"])
+def test_the_overview_of_a_group_cuts_no_line(group: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([group, "--help"]) == 0
+    assert "..." not in capsys.readouterr().out.partition("Commands:")[2]
+
+
 def test_an_unknown_command_is_bad_usage_and_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["versoin"]) == 2
     captured = capsys.readouterr()

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from obstack.agent.services import UnitState
 from obstack.agent.wire import (
     Action,
@@ -21,15 +23,18 @@ from obstack.agent.wire import (
     UnitEntry,
 )
 from obstack.cli.views import (
+    age,
     difference_lines,
     finding_lines,
     gate_lines,
+    generation_table,
     log_line,
     manifest_lines,
     outcome_lines,
     plan_lines,
     status_lines,
 )
+from obstack.operations.generations import Generation
 from obstack.operations.inspection import Inspection
 from obstack.plan.explain import decide_plan
 from obstack.plan.preflight import Finding, Severity
@@ -191,12 +196,12 @@ def test_status_shows_root_units_and_last_runs() -> None:
         drift=(),
         units=(UnitState("prometheus", "active", "running", 42), UnitState("nginx", "failed", "failed")),
         transactions=(
-            {"name": "000002-20261124T101500Z", "verb": "apply", "outcome": "committed", "target": OLD},
-            {"name": "000001-20261124T100000Z", "verb": "apply", "outcome": None, "target": NEW},
+            {"name": "000002-20261124T101500Z", "verb": "apply", "outcome": "committed", "target": OLD, "began": 900.0},
+            {"name": "000001-20261124T100000Z", "verb": "apply", "outcome": None, "target": NEW, "began": 0.0},
         ),
         facts=(),
     )
-    assert status_lines(inspection, "/", "this machine") == [
+    assert status_lines(inspection, "/", "this machine", 7200.0) == [
         "node        mon-1",
         "root        / (this machine)",
         "generation  111111111111",
@@ -208,9 +213,33 @@ def test_status_shows_root_units_and_last_runs() -> None:
         "  failed  nginx       failed",
         "",
         "Last runs",
-        "  000002-20261124T101500Z  apply  committed   111111111111",
-        "  000001-20261124T100000Z  apply  unfinished  222222222222",
+        "  000002-20261124T101500Z  1 hour ago   apply  committed   111111111111",
+        "  000001-20261124T100000Z  2 hours ago  apply  unfinished  222222222222",
     ]
+
+
+def test_status_of_an_empty_machine_says_how_to_begin() -> None:
+    empty = Inspection("mon-1", None, None, (), (), (), ())
+    assert "generation  none yet, begin with: observability setup --observability" in status_lines(empty, "/", "", 0.0)
+    assert "generation  none yet, begin with: observability up" in status_lines(empty, "/srv/x/.observability", "", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(-3, "0 seconds ago"), (1, "1 second ago"), (119, "1 minute ago"), (7200, "2 hours ago"), (180000, "2 days ago")],
+)
+def test_ages_are_told_in_the_largest_unit_that_fits(seconds: float, text: str) -> None:
+    assert age(seconds) == text
+
+
+def test_generations_are_listed_with_every_time_they_came_into_force() -> None:
+    kept = (Generation(NEW, (0.0, 3600.0), True), Generation(OLD, (), False))
+    assert generation_table(kept, 3660.0) == [
+        "   generation    came into force                     and before that",
+        "*  222222222222  1970-01-01T01:00:00Z  1 minute ago  1970-01-01T00:00:00Z",
+        "   111111111111  never",
+    ]
+    assert generation_table((), 0.0) == []
 
 
 def test_a_generation_and_a_difference_are_shown_by_sort() -> None:

@@ -1,9 +1,9 @@
-"""Times as people type them."""
+"""Times and patterns as people type them."""
 
 import pytest
 
 from obstack.errors import UsageError
-from obstack.operations.logs import parse_since
+from obstack.operations.logs import parse_since, require_pattern
 from obstack.operations.rollback import parse_timestamp
 
 
@@ -47,3 +47,11 @@ def test_since_may_be_a_moment_and_nothing_else() -> None:
     assert parse_since("20261124T101500Z", AtNoon()) == 1795515300.0
     with pytest.raises(UsageError):
         parse_since("soon", AtNoon())
+
+
+def test_a_pattern_that_is_none_is_bad_usage_and_shown_as_it_must_be_typed() -> None:
+    require_pattern(None)
+    require_pattern(" 50[0-9] ")
+    with pytest.raises(UsageError) as caught:
+        require_pattern("a[b c")
+    assert caught.value.do.startswith(r"observability logs --grep 'a\[b\ c'")

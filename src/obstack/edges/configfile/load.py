@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from obstack.edges.configfile.merge import merge, unfold
 from obstack.edges.configfile.nodes import LARGEST_FILE_BYTES, Document, Mapping, Scalar, parse
 from obstack.edges.configfile.translate import translate_all
-from obstack.errors import ConfigurationError, Problem
+from obstack.errors import WHOLE_FILE, ConfigurationError, Problem
 from obstack.model.describe import fill_empty_sections, key_at
 from obstack.model.loaded import LoadedConfiguration, Origin, Sources
 from obstack.model.rules import Finding, cross_rules
@@ -118,7 +118,7 @@ def _read(file: FilePath, remedy: str) -> Document:
 
 
 def _unreadable(file: FilePath, message: str, remedy: str) -> Document:
-    return Document(str(file), None, (), (Problem(str(file), 0, 0, "(file)", message, remedy),))
+    return Document(str(file), None, (), (Problem(str(file), 0, 0, WHOLE_FILE, message, remedy),))
 
 
 def _named(overlay: Mapping, file: str, environment: str) -> Mapping:

@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from obstack.errors import Problem
+from obstack.errors import WHOLE_FILE, Problem
 from obstack.model.loaded import Mark, Origin, Sources
 from obstack.model.rules import Finding, Path
 
@@ -24,7 +24,6 @@ DEEPEST: Final = 16
 _CORE: Final = "tag:yaml.org,2002:"
 _PLAIN: Final = frozenset(_CORE + name for name in ("str", "null", "bool", "int", "float", "timestamp", "value"))
 _INTEGER: Final = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})|0o[0-7]{1,20}|0x[0-9a-fA-F]{1,15}")
-_ROOT_NAME: Final = "(file)"
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ def parse(file: str, content: bytes) -> Document:
 
 def _refused(file: str, lines: tuple[str, ...], place: Origin, message: str, remedy: str) -> Document:
     excerpt = Sources((file,), {file: lines}, {}).excerpt(place)
-    problem = Problem(file, place.line, place.column, _ROOT_NAME, message, remedy, excerpt)
+    problem = Problem(file, place.line, place.column, WHOLE_FILE, message, remedy, excerpt)
     return Document(file, None, lines, (problem,))
 
 
@@ -232,7 +231,7 @@ class _Reader:
 
 def _renamed(problem: Problem) -> Problem:
     return Problem(
-        problem.file, problem.line, problem.column, _ROOT_NAME, problem.message, problem.remedy, problem.excerpt
+        problem.file, problem.line, problem.column, WHOLE_FILE, problem.message, problem.remedy, problem.excerpt
     )
 
 
