@@ -153,6 +153,15 @@ class Server:
         found: list[Any] = self.prometheus(f"query?{urlencode([('query', expression), *moment])}")["result"]
         return found
 
+    def wait_for_series(self, expression: str) -> None:
+        """Return when an instant query of Prometheus has an answer.
+
+        Raises:
+            CommandFailed: it never had within the time.
+        """
+        url = f"http://127.0.0.1:9090/api/v1/query?{urlencode([('query', expression)])}"
+        self.machine.wait_until_succeeds(f"curl -sS --fail '{url}' | grep '\"value\":'", timeout_s=30)
+
     def alerts(self) -> dict[str, Any]:
         """Return the alerts that Alertmanager has, by name."""
         listed = self.machine.succeed(["curl", "-sS", "--fail", "http://127.0.0.1:9093/api/v2/alerts"]).json()

@@ -107,7 +107,7 @@ def test_an_environment_is_laid_over_the_base(server: Server) -> None:
     server.machine.write(f"{FOLDER}/config/environments/staging.yaml", json.dumps(overlay))
     applied = server.document("apply", "--yes", "--environment", "staging")
     assert acting(applied["units"])["prometheus"] == "reload"
-    assert server.query('up{job="prometheus",environment="staging"}')
+    server.wait_for_series('up{job="prometheus",environment="staging"}')
     loaded = server.prometheus("status/config")["yaml"]
     assert "tier: two" in loaded
     assert "scrape_interval: 2s" in loaded, "what the overlay does not name stays"

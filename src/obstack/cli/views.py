@@ -188,11 +188,17 @@ def outcome_lines(node: str, reply: wire.Reply, seconds: float) -> list[str]:
         return [f"{node}: nothing to do, generation {generation} is in force ({seconds:.1f} s)"]
     if reply.outcome == "unchanged":
         return [f"{node}: nothing was changed, generation {generation} is in force{gates} ({seconds:.1f} s)"]
-    acting = [action for action in reply.actions if action.action != "none"]
-    word = paint(reply.outcome, OUTCOME_COLOUR.get(reply.outcome), bold=True)
-    lines = [f"  {line}" for line in action_table(acting)]
-    healed = [f"  healed {line}" for line in drift_table(reply.drift)] if reply.outcome == "committed" else []
-    return [f"{node}: {word}, generation {generation}{gates} ({seconds:.1f} s)", *lines, *healed]
+    word = paint(reply.outcome.replace("-", " "), OUTCOME_COLOUR.get(reply.outcome), bold=True)
+    if reply.outcome != "committed":
+        # What was planned was not done, or was undone; the error tells how far it came.
+        now = f"generation {generation} is in force" if reply.generation else "no generation is in force"
+        return [f"{node}: {word}, {now} ({seconds:.1f} s)"]
+    lines = action_table(action for action in reply.actions if action.action != "none")
+    return [
+        f"{node}: {word}, generation {generation}{gates} ({seconds:.1f} s)",
+        *(f"  {line}" for line in lines),
+        *(f"  healed {line}" for line in drift_table(reply.drift)),
+    ]
 
 
 def generation_table(generations: Iterable[Generation], now: float) -> list[str]:

@@ -165,6 +165,20 @@ def test_an_unchanged_outcome_is_one_line_and_a_change_names_the_units_acted_on(
     ]
 
 
+@pytest.mark.parametrize(
+    ("reply", "line"),
+    [
+        (Reply("refused", OLD), "mon-1: refused, generation 111111111111 is in force (8.0 s)"),
+        (Reply("rolled-back", OLD), "mon-1: rolled back, generation 111111111111 is in force (8.0 s)"),
+        (Reply("rolled-back"), "mon-1: rolled back, no generation is in force (8.0 s)"),
+        (Reply("rollback-failed", NEW), "mon-1: rollback failed, generation 222222222222 is in force (8.0 s)"),
+    ],
+)
+def test_what_was_not_done_is_not_listed(reply: Reply, line: str) -> None:
+    planned = replace(reply, actions=(Action("prometheus", "restart", "x changed"),), gates=GATES)
+    assert outcome_lines("mon-1", planned, 8.0) == [line]
+
+
 def test_a_red_gate_on_an_unchanged_machine_is_not_told_as_success() -> None:
     fault = Fault(1, "gate-failed", "front door is red.", "mon-1", "observability health")
     (line, *_) = outcome_lines("mon-1", Reply("unchanged", NEW, gates=GATES, fault=fault), 0.3)
