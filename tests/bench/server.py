@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.measure import CHECKOUT, Row, Stopwatch
+from machine.library.command import CommandFailed
 from machine.library.host import install_missing_packages
 from machine.library.image import ImageStore
 from machine.library.session import Session
@@ -86,7 +87,10 @@ def _undone(server: Server) -> Iterator[Row]:
     server.machine.succeed("systemctl daemon-reload; systemctl start stranger")
     server.machine.push(ALTERED, f"{FOLDER}/altered.py")
     server.configure(**QUICK)
-    server.machine.run([".venv/bin/python", "-I", "altered.py", json.dumps(UPSTREAM)], directory=FOLDER, timeout_s=180)
+    alter = [".venv/bin/python", "-I", "altered.py", json.dumps(UPSTREAM)]
+    result = server.machine.run(alter, directory=FOLDER, timeout_s=180)
+    if result.code != 3:
+        raise CommandFailed("the altered generation should have been taken back", result)
     yield _way_back(server, "a wrong upstream of nginx", limit_s=5)
     server.configure(**QUICK, node_exporter={"port": 9101})
     server.apply(code=3)
@@ -105,6 +109,8 @@ def _way_back(server: Server, fault: str, *, limit_s: float | None) -> Row:
     Alertmanagers are, and the gates wait until it has.
     """
     times = {entry["step"]: entry["time"] for entry in _record(server)}
+    if "rolled-back" not in times:
+        raise RuntimeError(f"{fault}: it was not taken back; the record says {', '.join(times)}")
     figures = {"wall_s": times["rolled-back"] - times["rolling-back"]}
     note = "from rolling-back to rolled-back in the record"
     return Row(f"{fault}: from red to green", ON, figures, ("wall_s", limit_s) if limit_s else None, note)
