@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from machine.library.command import Result
-from machine.server import FOLDER, Server
+from machine.server import FOLDER, LOCKS, Server
 from machine.witness import Witness, assert_no_gap
 
 pytestmark = pytest.mark.machine
@@ -215,3 +215,70 @@ def test_a_fault_no_configuration_can_hold_is_refused_by_the_checker(
     assert "error[check-failed]" in result.stderr
     assert "state: nothing was changed" in result.stderr
     assert all(text in result.stderr for text in case.says), result
+
+
+ANOTHER = "artifacts:\n  components: {prometheus: {suite: sid}}\n"
+"""A change that needs an archive which the machine's agent has not unpacked yet."""
+
+
+@pytest.fixture
+def archive(running: Server) -> Iterator[str]:
+    """The cached archive of another Prometheus, which the lock names and the agent has not seen; whole again after."""
+    lock = running.machine.succeed(["cat", f"{LOCKS}/sid.json"]).json()
+    (components,) = lock["architectures"].values()
+    digest = components["prometheus"]["archives"][0]["entry"]["digest"]
+    path = f"/var/cache/observability/archives/sha256/{digest}"
+    running.use_lock("sid")
+    running.machine.succeed(["cp", "-p", path, "/tmp/archive"])
+    yield path
+    running.machine.succeed(["cp", "-p", "/tmp/archive", path])
+    running.use_lock("own")
+
+
+def test_an_archive_that_somebody_changed_is_refused_naming_both_digests(
+    running: Server, archive: str, witness: Witness
+) -> None:
+    running.machine.succeed(f"printf X | dd of={archive} bs=1 seek=5000 conv=notrunc status=none")
+    found = running.machine.succeed(["sha256sum", archive]).stdout.split()[0]
+    case = Case(
+        ANOTHER, says=("error[digest-mismatch]", Path(archive).name, found, "state: nothing was changed"), code=3
+    )
+    refused(running, case)
+
+
+def test_an_archive_that_is_not_whole_and_cannot_be_fetched_changes_nothing(
+    running: Server, archive: str, witness: Witness
+) -> None:
+    running.machine.succeed(["truncate", "--size=1M", archive])
+    # The machine has no way out to its Debian mirror.
+    refused(running, Case(ANOTHER, says=("error[archive-unreachable]", "or set artifacts.mirror"), code=6))
+    away = ANOTHER.replace("artifacts:\n", "artifacts:\n  mirror: http://127.0.0.1:9\n")
+    refused(running, Case(away, says=("http://127.0.0.1:9",), code=6))
+    other = ANOTHER.replace("artifacts:\n", "artifacts:\n  mirror: /srv/mirror\n")
+    spoil = f"mkdir -p /srv/mirror/sha256; cp {archive} /srv/mirror/sha256/"
+    says = ("error[archive-digest-mismatch]", f"/srv/mirror/sha256/{Path(archive).name}: expected SHA-256")
+    refused(running, Case(other, spoil=spoil, says=says, code=3))
+
+
+def test_what_is_not_ours_is_not_replaced(running: Server, witness: Witness) -> None:
+    case = Case(
+        "  external_labels: {region: eu}\n",
+        spoil="mv /etc/nginx /etc/nginx.link; mkdir /etc/nginx; touch /etc/nginx/nginx.conf",
+        mend="rm -r /etc/nginx; mv /etc/nginx.link /etc/nginx",
+        says=("error[occupied]", "/etc/nginx", "mv /etc/nginx /etc/nginx.before-observability", "nothing was changed"),
+        code=3,
+    )
+    refused(running, case)
+
+
+def test_a_port_that_a_stranger_holds_is_found_by_preflight(running: Server, witness: Witness) -> None:
+    running.machine.succeed("systemd-run --unit=stranger python3 -m http.server --bind 127.0.0.1 9101")
+    running.machine.wait_until_succeeds("bash -c '</dev/tcp/127.0.0.1/9101'")
+    case = Case(
+        "node_exporter: {port: 9101}\n",
+        arguments=("setup", "--observability", "--yes"),
+        mend="systemctl stop stranger",
+        says=("error[preflight-blocked]", "9101", "stranger.service", "state: nothing was changed"),
+        code=1,
+    )
+    refused(running, case)

@@ -203,7 +203,8 @@ def gate_error(results: Iterable[wire.GateResult], identity: str) -> AgentError:
         where=f"unit {first.unit}" if first.unit else f"gate {first.name}",
         do=f"observability logs {first.unit}".rstrip()
         + "    then correct the configuration and run: observability apply",
-        detail="\n".join([*(f"{result.name}: {result.message}" for result in failed), *_evidence(failed)]),
+        # A terminal shows the end of it: there, what is red says more than a log.
+        detail="\n".join([*_evidence(failed), *(f"red: {result.name}: {result.message}" for result in failed)]),
     )
 
 
