@@ -56,7 +56,11 @@ FAULTS: Final = {
     ),
     "a target that is down": Fault(
         says=("error[gate-failed]", "target shop 127.0.0.1:9999 is down", "connection refused"),
-        sections={"prometheus": {"targets": [{"job": "shop", "addresses": ["127.0.0.1:9999"]}]}},
+        # Prometheus takes up to 7 s to find a new target and to have tried it.
+        sections={
+            "prometheus": {"targets": [{"job": "shop", "addresses": ["127.0.0.1:9999"]}]},
+            "gates": {"deadline": "12s"},
+        },
     ),
     "a port that a stranger has taken": Fault(
         says=("node-exporter", "address already in use"),

@@ -83,7 +83,7 @@ def build_tree(machine: Machine, manifest: wire.Manifest) -> str:
     Files belong to root until `own_tree`: their users may not exist yet. Raises AgentError.
     """
     tree = machine.paths.generation(manifest.identity)
-    body = wire.canonical(wire.encode(manifest))
+    body = manifest.body
     if not machine.store.has_blob(manifest.identity):
         machine.store.put_blob(manifest.identity, body)
     if os.path.isdir(tree):
@@ -125,7 +125,7 @@ def mend_tree(machine: Machine, manifest: wire.Manifest, aside: str | None = Non
     for artifact in manifest.artifacts:
         if not artifact_linked(tree, artifact):
             _link_artifact(tree, artifact)
-    body = wire.canonical(wire.encode(manifest))
+    body = manifest.body
     if _read(os.path.join(tree, "manifest.json")) != body:
         durable.write_file(os.path.join(tree, "manifest.json"), body, 0o600)
 

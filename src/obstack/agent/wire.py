@@ -208,8 +208,17 @@ class Manifest:
 
     @functools.cached_property
     def identity(self) -> str:
-        """Return the generation's identity: the SHA-256 of the canonical manifest, 64 hexadecimal digits."""
-        return hashlib.sha256(canonical(encode(self))).hexdigest()
+        """Return the generation's identity: the SHA-256 of the manifest's body, 64 hexadecimal digits."""
+        return hashlib.sha256(self.body).hexdigest()
+
+    @property
+    def body(self) -> bytes:
+        """Return the form in which the manifest is kept.
+
+        Fields with their default value are left out: a later program, whose entries have more fields, must read the
+        generations of this one as the same ones.
+        """
+        return canonical(_sparse(self) | {"version": self.version})
 
 
 # ------------------------------------------------------------------------------------------ request and answers
@@ -363,6 +372,21 @@ def encode(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [encode(item) for item in value]
     return value
+
+
+def _sparse(value: Any) -> Any:
+    """Encode as `encode` does, without the fields that have their default value."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {
+            f.name: _sparse(item) for f in dataclasses.fields(value) if (item := getattr(value, f.name)) != _default(f)
+        }
+    if isinstance(value, (list, tuple)):
+        return [_sparse(item) for item in value]
+    return encode(value)
+
+
+def _default(spec: dataclasses.Field[Any]) -> Any:
+    return spec.default if spec.default_factory is dataclasses.MISSING else spec.default_factory()
 
 
 def line(value: Any) -> bytes:

@@ -22,7 +22,8 @@ def test_the_unit_that_does_not_run_is_named_before_what_it_turned_red() -> None
     assert error.do.startswith("observability logs prometheus    then ")
     assert error.detail is not None
     assert error.detail.count(LOG) == 1
-    assert "prometheus is ready: connection refused" in error.detail
+    assert error.detail.endswith("red: all units are running: unit prometheus is failed"), "a terminal shows the end"
+    assert "red: prometheus is ready: connection refused" in error.detail
     assert "alertmanager" not in error.detail
 
 

@@ -185,20 +185,6 @@ def test_a_red_gate_on_an_unchanged_machine_is_not_told_as_success() -> None:
     assert line == "mon-1: nothing was changed, generation 222222222222 is in force, 1 of 2 gates green (0.3 s)"
 
 
-def test_what_was_refused_or_taken_back_is_not_told_as_done() -> None:
-    actions = (Action("prometheus", "reload", "x changed"),)
-    assert outcome_lines("mon-1", Reply("refused", OLD, None, actions), 1.5) == [
-        "mon-1: refused, generation 111111111111 is in force as before (1.5 s)"
-    ]
-    assert outcome_lines("mon-1", Reply("refused", None), 1.5) == [
-        "mon-1: refused, nothing is in force as before (1.5 s)"
-    ]
-    assert outcome_lines("mon-1", Reply("rolled-back", OLD, None, actions, gates=GATES), 9.0) == [
-        "mon-1: rolled-back, generation 111111111111 is in force again (9.0 s)",
-        "  reload  prometheus  x changed",
-    ]
-
-
 def test_findings_end_with_the_verdict() -> None:
     findings = [
         Finding(Severity.BLOCK, "port-busy", "Port 443 is held by apache2.", "mon-1", "systemctl disable apache2"),
