@@ -27,7 +27,7 @@ def command(*, target: Target, quiet: bool, as_json: bool) -> int:
     if as_json:
         print_json({"node": node, "generation": inspection.generation, "drift": [encode(item) for item in drift]})
     else:
-        for line in drift_table(drift):
+        for line in drift_table(drift, margin=0):
             print_line(line)
         print_line(f"{node}: {_verdict(inspection)}")
     return 1 if drift else 0

@@ -92,6 +92,8 @@ def run(arguments: Sequence[str]) -> int:
             return _end_by_broken_pipe()
         return end.code if isinstance(end.code, int) else 0
     except (KeyboardInterrupt, click.Abort):
+        if sys.stderr.isatty():
+            sys.stderr.write("\n")  # the terminal has shown ^C on the line of the question
         error: StackError = Interrupted(
             code="interrupted",
             what="The run was interrupted.",

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from typing import Any, TextIO
 
@@ -16,6 +18,8 @@ import click
 from obstack.errors import WHOLE_FILE, ConfigurationError, Problem, StackError
 
 DETAIL_LINES = 20
+NARROWEST = 20
+"""A column with less room than this is left to the terminal to break."""
 
 
 def sanitize(text: str) -> str:
@@ -51,14 +55,38 @@ def print_line(text: str = "") -> None:
     sys.stdout.write(text + "\n")
 
 
-def table(rows: Sequence[Sequence[str]], *, header: Sequence[str] = (), gap: int = 2) -> list[str]:
-    """Given rows of cells, return lines with the columns aligned; no line ends in blanks."""
+def table(
+    rows: Sequence[Sequence[str]],
+    *,
+    header: Sequence[str] = (),
+    gap: int = 2,
+    margin: int = 0,
+    width: int | None = None,
+) -> list[str]:
+    """Given rows of cells, return a text for each, with the columns aligned; no line ends in blanks.
+
+    On a terminal that is too narrow the last column is broken between words and goes on below itself. `margin` is how
+    much the caller puts before each text; `width` stands for the terminal's.
+    """
+    width = terminal_width() if width is None else width
     cells = [[sanitize(cell).replace("\n", " ") for cell in row] for row in ([header, *rows] if header else rows)]
     columns = max((len(row) for row in cells), default=0)
     widths = [max((len(row[index]) for row in cells if index < len(row)), default=0) for index in range(columns)]
-    return [
-        (" " * gap).join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip() for row in cells
-    ]
+    before = sum(widths[:-1]) + gap * (columns - 1)
+    room = width - margin - before if width else 0
+    texts = []
+    for row in cells:
+        if room >= NARROWEST and len(row) == columns and len(row[-1]) > room:
+            broken = textwrap.wrap(row[-1], room, break_on_hyphens=False)
+            row[-1] = ("\n" + " " * (margin + before)).join(broken)
+        padded = (cell.ljust(size) for cell, size in zip(row[:-1], widths, strict=False))
+        texts.append((" " * gap).join([*padded, *row[-1:]]).rstrip())
+    return texts
+
+
+def terminal_width() -> int | None:
+    """Return how wide the terminal on standard output is; None when there is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def print_error(error: StackError, *, as_json: bool) -> None:

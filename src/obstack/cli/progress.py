@@ -134,9 +134,12 @@ class LiveReporter:
             self._display = None
 
     def _stay(self, mark: str, colour: str, text: str) -> None:
+        from rich.table import Table
         from rich.text import Text
 
-        self._started().console.print(Text.assemble((mark, colour), " ", text), soft_wrap=True)
+        line = Table.grid(padding=(0, 1, 0, 0))
+        line.add_row(Text(mark, colour), Text(text))
+        self._started().console.print(line)
 
     def _move(self, text: str, done: int, total: int) -> None:
         from rich.markup import escape

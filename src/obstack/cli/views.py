@@ -112,13 +112,13 @@ def _file(change: FileChange, diffs: bool, additions: bool) -> Iterable[str]:
 def action_table(actions: Iterable[wire.Action]) -> list[str]:
     """Given actions, return a line for each: what, which unit, why."""
     actions = tuple(actions)
-    lines = table([("-" if a.action == "none" else a.action, a.unit, a.reason) for a in actions])
+    lines = table([("-" if a.action == "none" else a.action, a.unit, a.reason) for a in actions], margin=2)
     return [_paint_first(line, ACTION_COLOUR.get(a.action)) for a, line in zip(actions, lines, strict=True)]
 
 
-def drift_table(drift: Iterable[wire.Drift]) -> list[str]:
+def drift_table(drift: Iterable[wire.Drift], *, margin: int = 2) -> list[str]:
     """Given drift, return a line for each difference."""
-    return table([(item.kind, item.subject, item.detail) for item in drift])
+    return table([(item.kind, item.subject, item.detail) for item in drift], margin=margin)
 
 
 def _paint_first(line: str, colour: str | None) -> str:
@@ -150,7 +150,7 @@ def gate_lines(node: str, gates: Sequence[wire.GateResult], generation: str | No
     lines = [
         _gate_mark(gate) + " " + line
         for gate, line in zip(
-            shown, table([(g.name, g.unit, f"{g.seconds:.2f} s", g.message) for g in shown]), strict=True
+            shown, table([(g.name, g.unit, f"{g.seconds:.2f} s", g.message) for g in shown], margin=4), strict=True
         )
     ]
     for names, evidence in _evidence(red):
@@ -197,7 +197,7 @@ def outcome_lines(node: str, reply: wire.Reply, seconds: float) -> list[str]:
     return [
         f"{node}: {word}, generation {generation}{gates} ({seconds:.1f} s)",
         *(f"  {line}" for line in lines),
-        *(f"  healed {line}" for line in drift_table(reply.drift)),
+        *(f"  healed {line}" for line in drift_table(reply.drift, margin=9)),
     ]
 
 
@@ -210,7 +210,7 @@ def generation_table(generations: Iterable[Generation], now: float) -> list[str]
             (
                 "*" if item.current else " ",
                 short(item.identity),
-                "never" if last is None else moment(last),
+                moment(last) if last is not None else "not yet" if item.current else "never",
                 "" if last is None else age(now - last),
                 ", ".join(moment(time) for time in before),
             )

@@ -24,7 +24,9 @@ def resolve(name: str) -> Fact:
             found.append(Fact("domain", "known", sorted({str(row[4][0]) for row in rows})))
         except socket.gaierror as error:
             absent = error.errno in (socket.EAI_NONAME, socket.EAI_NODATA)
-            found.append(Fact("domain", "absent") if absent else Fact("domain", "unknown", reason=str(error)))
+            found.append(
+                Fact("domain", "absent") if absent else Fact("domain", "unknown", reason=error.strerror or str(error))
+            )
 
     thread = threading.Thread(target=look, daemon=True)
     thread.start()

@@ -113,3 +113,12 @@ def test_control_characters_become_visible(text: str, clean: str) -> None:
 def test_a_table_aligns_its_columns_and_ends_without_blanks() -> None:
     rows = [("a", "long cell", "x"), ("bbb", "", "\x1b")]
     assert table(rows, header=("A", "B", "C")) == ["A    B          C", "a    long cell  x", "bbb             \\x1b"]
+
+
+def test_a_narrow_terminal_breaks_the_last_column_between_words_below_itself() -> None:
+    rows = [("ok", "one", "a marked line was written and found by a query"), ("ok", "two", "short")]
+    assert table(rows, margin=2, width=40) == [
+        "ok  one  a marked line was written and\n           found by a query",
+        "ok  two  short",
+    ]
+    assert table(rows, margin=2, width=20) == table(rows)
