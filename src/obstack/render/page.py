@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
-from xml.etree.ElementTree import Element, SubElement, tostring
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 STYLE: Final = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:40rem;margin:4rem auto;padding:0 1rem;color:#222;"
@@ -40,5 +40,6 @@ def page_bytes(site: str, environment: str, doors: Sequence[Door]) -> bytes:
         link = SubElement(entry, "a", {"href": door.path})
         link.text = door.name
         link.tail = f": {door.purpose}"
+    indent(html, " ")  # one element a line, so that a plan shows what changes and not the whole page
     text: str = tostring(html, encoding="unicode", method="html")
     return f"<!doctype html>\n{text}\n".encode()
