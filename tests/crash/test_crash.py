@@ -20,6 +20,7 @@ import pytest
 import obstack.agent
 from crash.world import Generation, World
 from obstack.agent import record
+from obstack.agent.history import KEPT_RUNS
 
 AGENT = Path(str(obstack.agent.__file__)).parent
 
@@ -69,6 +70,7 @@ def rollback(world: World, turn: str) -> Scenario:
 
 def rollback_taken_back(world: World, turn: str) -> Scenario:
     red, two = world.generation(f"red {turn}", gate="red"), upgraded(world, turn)
+    world.apply(world.generation("one"))
     world.ask("apply", red)  # refused by its gate, but its tree is kept
     return Scenario(two, "rollback", None, (two,), {"to": red.identity})
 
@@ -85,8 +87,12 @@ def healing(world: World, turn: str) -> Scenario:
 
 
 def prune(world: World, turn: str) -> Scenario:
-    two, three = upgraded(world, turn), upgraded(world, f"{turn}-again")
-    world.apply(two)
+    one, two, three = world.generation("one"), upgraded(world, turn), upgraded(world, f"{turn}-again")
+    start_over(world)
+    for number in range(1, KEPT_RUNS + 2):  # so that old runs are dropped as well
+        (world.state / f"transactions/{number:06d}-20260101T000000Z").mkdir(parents=True)
+    for generation in (one, two, one):  # the copy in the format of `one` is of use no longer once `one` is dropped
+        world.apply(generation)
     return Scenario(three, "prune", None, (three,), {"keep": 1})
 
 
@@ -109,11 +115,16 @@ OTHERS = (rollback_taken_back, healing, prune, uninstall, purge)
 turns = itertools.count(1)
 
 
+def start_over(world: World) -> None:
+    """Empty the machine: a prune has dropped what the way back to an older data format needs, as it should."""
+    assert world.ask("uninstall", purge=True).fault is None
+
+
 def prepare(world: World, make: Callable[[World, str], Scenario]) -> Scenario:
     """Bring the machine to where the scenario begins, with contents that it has never seen."""
     scenario = make(world, f"turn{next(turns)}")
     if scenario.before is None:
-        assert world.ask("uninstall", purge=True).fault is None
+        start_over(world)
     else:
         reply = world.ask("apply", scenario.before)
         assert reply.fault is None, reply.fault
@@ -174,6 +185,7 @@ def test_a_kill_at_the_steps_of_other_verbs(shared: World, make: Callable[[World
         if not names([point]) <= passed:
             kill(shared, make, point)
     passed.update(names(points))
+    start_over(shared)
 
 
 @pytest.mark.parametrize("died_at", ["record-before-switching:1", "acted-gamma:1", "record-after-gated:1"])
