@@ -25,6 +25,9 @@ from obstack.agent.faults import CHANGE_FAILED, AgentError
 TEMPORARY = ".new-"
 """Prefix of files that are being written. One left behind by a crash is nobody's and is swept."""
 
+CRASH_VARIABLES = ("OBSERVABILITY_CRASH_AT", "OBSERVABILITY_PAUSE_AT", "OBSERVABILITY_CRASH_TRACE")
+"""What `crash_point` obeys; the controller hands these on to the agent."""
+
 
 def crash_point(name: str) -> None:
     """Mark an instant at which the crash tests kill or stop the agent.
