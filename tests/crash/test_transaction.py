@@ -187,6 +187,9 @@ def test_rollback_goes_to_the_one_before_by_name_and_by_time(small: World) -> No
     small.assert_whole(three)
     assert small.ask("rollback", to={"at": moment}).outcome == "committed"
     small.assert_whole(one)
+    listed = small.ask("generations").data["generations"]
+    times = {item["identity"]: int(item["committed"][-1]) for item in listed}
+    assert small.ask("rollback", to={"at": times[one.identity]}).outcome == "unchanged", "a list shows whole seconds"
     for goal in ("ffff", {"at": 1.0}):
         fault = small.ask("rollback", to=goal).fault
         assert fault is not None and fault.exit_code == 2

@@ -86,6 +86,15 @@ def life(machines: Machines, program_images: Mapping[str, Image]) -> Iterator[Li
     server.machine.destroy()
 
 
+@pytest.fixture
+def running(life: Life) -> Life:
+    """The server with the stack running on it."""
+    if not life.server.current():
+        life.server.set_up()
+        life.in_force = life.last
+    return life
+
+
 # ---------------------------------------------------------------------------------------------------- what is done
 
 
@@ -161,9 +170,9 @@ def assert_whole(server: Server, generation: str, turn: int) -> None:
     assert front_door == "200"
 
 
-def assert_nothing(server: Server) -> None:
+def assert_nothing(server: Server, *outcomes: str) -> None:
     """No generation is in force, and nothing leads to one: no link, no unit, no job, no failure."""
-    assert_ended(server, "")
+    assert_ended(server, "", *outcomes)
     assert server.machine.run(LOOK_AT_NOTHING).stdout == ""
 
 
@@ -186,46 +195,45 @@ def test_a_power_cut_in_the_first_apply_leaves_nothing(life: Life, point: str) -
     assert life.server.document("status")["generation"] is None
 
 
-def test_a_kill_at_every_step_of_a_change(life: Life) -> None:
-    server = life.server
-    server.set_up()
-    life.in_force = life.propose()
+def test_a_kill_at_every_step_of_a_change(running: Life) -> None:
+    server = running.server
+    running.in_force = running.propose()
     points = trace(server, *APPLY)
     assert {"blob", "tree-renamed", "flipped", "outward-unit", "acted-node-exporter", "act-prometheus"} <= set(points)
     untouched = points[: points.index("record-after-switching")]
     for point in points:
         old, pids = server.current(), server.pids()
-        turn = life.propose()
+        turn = running.propose()
         kill(server, point, *APPLY)
-        way = life.recover()
+        way = running.recover()
         if point in PROVEN or way == "apply":
             assert server.current() != old, f"after a kill at {point} and {way}"
-            life.in_force = turn
+            running.in_force = turn
         try:
             if point in untouched and way != "apply":
                 assert_ended(server, old)
                 assert server.pids() == pids
             else:
-                assert_whole(server, server.current() if life.in_force == turn else old, life.in_force)
+                assert_whole(server, server.current() if running.in_force == turn else old, running.in_force)
         except AssertionError as error:
             raise AssertionError(f"after a kill at {point} and {way}: {error}") from error
     assert server.document("health")["healthy"] is True
 
 
 @pytest.mark.parametrize("point", ["record-before-rolling-back", "act-node-exporter", "record-before-rolled-back"])
-def test_a_kill_in_the_middle_of_recovery(life: Life, point: str) -> None:
-    server, old = life.server, life.server.current()
-    life.propose()
+def test_a_kill_in_the_middle_of_recovery(running: Life, point: str) -> None:
+    server, old = running.server, running.server.current()
+    running.propose()
     kill(server, "acted-prometheus", *APPLY)
     kill(server, point, "recover")
     server.document("recover")
-    assert_whole(server, old, life.in_force)
+    assert_whole(server, old, running.in_force)
 
 
 @pytest.mark.parametrize("point", ["tree", "record-after-switching", "flipped", "act-prometheus", "record-after-gated"])
-def test_a_machine_comes_up_whole_by_itself_after_a_power_cut(life: Life, point: str) -> None:
-    server, old = life.server, life.server.current()
-    turn, begun = life.propose(), time.time()
+def test_a_machine_comes_up_whole_by_itself_after_a_power_cut(running: Life, point: str) -> None:
+    server, old = running.server, running.server.current()
+    turn, begun = running.propose(), time.time()
     cut(server, point, *APPLY)
 
     assert server.machine.unit_property("observability-recover", "ExecMainExitTimestampMonotonic") not in ("", "0")
@@ -233,18 +241,18 @@ def test_a_machine_comes_up_whole_by_itself_after_a_power_cut(life: Life, point:
     for unit in UNITS:
         server.machine.wait_for_unit(unit)
     if point in PROVEN:
-        life.in_force = turn
+        running.in_force = turn
     generation = server.current()
     assert (generation == old) is (point not in PROVEN)
     assert_ended(server, generation, {"tree": "abandoned", "record-after-gated": "committed"}.get(point, "rolled-back"))
     assert server.document("health")["healthy"] is True
-    assert_whole(server, generation, life.in_force)
+    assert_whole(server, generation, running.in_force)
     assert server.prometheus(f"query?query=up%7Bjob=%22prometheus%22%7D&time={begun}")["result"], "metrics were lost"
 
 
-def test_a_kill_of_the_recovery_at_boot(life: Life) -> None:
-    server, old = life.server, life.server.current()
-    life.propose()
+def test_a_kill_of_the_recovery_at_boot(running: Life) -> None:
+    server, old = running.server, running.server.current()
+    running.propose()
     drop_in = "/etc/systemd/system/observability-recover.service.d"
     server.machine.succeed(f"mkdir {drop_in}")
     server.machine.write(f"{drop_in}/kill.conf", "[Service]\nEnvironment=OBSERVABILITY_CRASH_AT=queue-units\n")
@@ -253,21 +261,24 @@ def test_a_kill_of_the_recovery_at_boot(life: Life) -> None:
     passed.add("queue-units")
     server.machine.succeed(f"rm -r {drop_in}; systemctl daemon-reload; systemctl reset-failed")
     assert server.document("health")["healthy"] is True
-    assert_whole(server, old, life.in_force)
+    assert_whole(server, old, running.in_force)
 
 
 @pytest.mark.parametrize("point", ["uninstall-state", "outward-remove"])
-def test_a_kill_in_an_uninstall_is_carried_on(life: Life, point: str) -> None:
-    server = life.server
+def test_a_kill_in_an_uninstall_is_carried_on(running: Life, point: str) -> None:
+    server = running.server
     kill(server, point, "uninstall", "--yes")
     server.succeed("recover")
     assert_nothing(server)
-    life.configure(0)
-    server.apply()
 
 
-def test_a_kill_in_a_purge_is_carried_on(life: Life) -> None:
-    server = life.server
+def test_a_power_cut_in_an_uninstall_is_carried_on_at_boot(running: Life) -> None:
+    cut(running.server, "outward-remove", "uninstall", "--yes")
+    assert_nothing(running.server, "committed")
+
+
+def test_a_kill_in_a_purge_is_carried_on(running: Life) -> None:
+    server = running.server
     kill(server, "purge-data", "uninstall", "--purge", "--yes")
     kill(server, "purge-user", "recover")
     kill(server, "purge-state", "recover")

@@ -34,9 +34,7 @@ def uninstall(machine: Machine, *, purge: bool, who: str) -> wire.Reply:
 
 def dismantle(machine: Machine, writer: Writer, *, purge: bool) -> None:
     """Do, or end, an uninstall. Idempotent. Raises AgentError."""
-    manifest = None
-    with contextlib.suppress(AgentError):  # a damaged generation must not keep anybody from getting rid of it
-        manifest = stage.load_current(machine)
+    manifest = _leaving(machine, writer)
     if manifest is not None:
         units = [unit for unit in reversed(manifest.units) if unit.file and not unit.boot_only]
         actions = tuple(wire.Action(unit.name, "stop", "uninstall") for unit in units)
@@ -57,6 +55,18 @@ def dismantle(machine: Machine, writer: Writer, *, purge: bool) -> None:
     # Crash here: only our own folder is left, and its record says that all else is done; a purge again removes it.
     durable.crash_point("purge-state")
     durable.remove_tree(machine.paths.state)
+
+
+def _leaving(machine: Machine, writer: Writer) -> wire.Manifest | None:
+    """Return what is to be taken off: the generation in force, or the one that was when a run that died began.
+
+    That one still says which units to stop and whose service manager has to forget them.
+    """
+    begin = writer.view().last("begin") or {}
+    identity = machine.current() or begin.get("previous")
+    with contextlib.suppress(AgentError):  # a damaged generation must not keep anybody from getting rid of it
+        return stage.load_manifest(machine, identity) if identity else None
+    return None
 
 
 def _remove(path: str) -> None:
