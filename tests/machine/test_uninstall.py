@@ -41,26 +41,29 @@ def listing(server: Server) -> list[str]:
     return [line for line in lines if not line.startswith(("/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow"))]
 
 
-def test_an_uninstall_keeps_all_data_and_what_is_not_ours(bare_server: Server, before: list[str]) -> None:
+@pytest.fixture(scope="module")
+def scraped_at(bare_server: Server, before: list[str]) -> float:
+    """A time at which the stack ran that was then uninstalled again; somebody had put files of their own beside."""
     server = bare_server
     server.document("apply", "--yes")
     server.machine.succeed("echo mine > /var/lib/prometheus/mine; echo mine > /etc/systemd/system/nginx.conf.mine")
+    moment = time.time()
     told = server.succeed("uninstall", "--yes").stdout
     assert told.splitlines()[-1] == "mon-1: uninstalled, data is kept"
+    return moment
 
+
+def test_an_uninstall_keeps_all_data_and_what_is_not_ours(bare_server: Server, scraped_at: float) -> None:
+    machine = bare_server.machine
     kept = "cat /var/lib/prometheus/mine /etc/systemd/system/nginx.conf.mine; ls /var/lib/prometheus/wal"
-    assert server.machine.succeed(kept).stdout.startswith("mine\nmine\n0")
+    assert machine.succeed(kept).stdout.startswith("mine\nmine\n0")
     for path in FOREIGN:
-        server.machine.succeed(["test", "-e", path])
-    assert server.machine.succeed("find /etc -lname '*observability*'; systemctl list-jobs --no-legend").stdout == ""
+        machine.succeed(["test", "-e", path])
+    assert machine.succeed("find /etc -lname '*observability*'; systemctl list-jobs --no-legend").stdout == ""
 
 
-def test_what_is_set_up_again_finds_its_old_data(bare_server: Server, before: list[str]) -> None:
+def test_what_is_set_up_again_finds_its_old_data(bare_server: Server, scraped_at: float) -> None:
     server = bare_server
-    server.document("apply", "--yes")
-    scraped_at = time.time()
-    time.sleep(3)
-    server.succeed("uninstall", "--yes")
     server.document("apply", "--yes")
     assert server.query('up{job="prometheus"} == 1', at=scraped_at)
     assert server.machine.succeed("stat -c %U:%G /var/lib/prometheus").stdout == "prometheus:prometheus\n"
