@@ -8,6 +8,7 @@ agent.pyz [--root DIR] journal-bridge … carry the units' output into the priva
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import sys
 import time
@@ -18,6 +19,9 @@ from obstack.agent import wire
 from obstack.agent.conversation import Conversation
 from obstack.agent.faults import BUG, USAGE, AgentError
 from obstack.agent.machine import Interrupts, Machine
+
+COLLECT_AFTER = 100_000
+"""Allocations between two searches for reference cycles: importing makes many objects, and all of them stay."""
 
 Handler = Callable[[Machine, wire.Request, Callable[[str, str], None]], wire.Reply]
 """Given the machine, the request and the way to name oneself as the lock's holder, do it."""
@@ -31,6 +35,7 @@ def main(arguments: Sequence[str]) -> int:
     if root and not os.path.isabs(root):
         sys.stderr.write(f"the root must be an absolute path: {root}\n")
         return USAGE
+    gc.set_threshold(COLLECT_AFTER)
     match words:
         case ["serve"]:
             return serve(root)
@@ -55,6 +60,7 @@ def serve(root: str) -> int:
     reply = _answer(machine, conversation.request)
     conversation.send(reply)
     _close_output()
+    gc.freeze()  # the process ends: nothing is gained by searching once more
     return reply.fault.exit_code if reply.fault else 0
 
 

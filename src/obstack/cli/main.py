@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -12,6 +13,9 @@ import click
 from obstack.cli.lazy import Command, LazyGroup
 from obstack.cli.output import print_error
 from obstack.errors import Interrupted, StackError, UsageError
+
+COLLECT_AFTER = 200_000
+"""Allocations between two searches for reference cycles: importing makes many objects, and all of them stay."""
 
 COMMANDS: dict[str, Command] = {
     "up": Command(
@@ -75,7 +79,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # it was started with the stream closed
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 until the process ends
-    sys.exit(run(arguments))
+    gc.set_threshold(COLLECT_AFTER)
+    code = run(arguments)
+    gc.freeze()  # the process ends: nothing is gained by searching once more
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:
