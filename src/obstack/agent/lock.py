@@ -61,7 +61,7 @@ def _refusal(path: str, wait_s: float) -> AgentError:
         code="lock-held",
         what=f"Another run holds the lock{waited}: {holder}.",
         where=path,
-        do="wait until it has ended, then run the command again",
+        do="run the command again when it has ended, or with --wait 300 to wait for that",
         state="nothing was changed by this run",
     )
 
