@@ -53,9 +53,7 @@ def test_a_disk_too_small_for_the_first_setup_is_found_before_anything_is_writte
     assert small.set_up()["outcome"] == "committed"
 
 
-@pytest.mark.parametrize(
-    "left", ["0", "64k", "40m"], ids=["no byte left", "64 kB left", "40 MB left"]
-)
+@pytest.mark.parametrize("left", ["0", "64k", "40m"], ids=["no byte left", "64 kB left", "40 MB left"])
 def test_a_full_disk_changes_nothing_and_space_again_is_all_that_is_needed(small: Server, left: str) -> None:
     before = Witness.of(small)
     # Another Prometheus is some 200 MB.
