@@ -239,6 +239,23 @@ def test_data_of_another_format_are_copied_and_come_back(small: World) -> None:
     assert log.read_text() == "1\n1\n"
     (newer,) = [p for p in log.parent.parent.iterdir() if ".newer-" in p.name]
     assert (newer / "log").read_text() == "1\n2\n"
+    assert reply.data["kept"] == [{"unit": "alpha", "what": "its newer data, set aside", "path": str(newer)}]
+    assert small.ask("uninstall", purge=True).fault is None
+    assert not newer.exists()
+
+
+def test_data_behind_a_link_of_the_owner_are_exchanged_where_they_lie(small: World) -> None:
+    large = small.root / "large"
+    large.mkdir(mode=0o700)
+    Path(small.data("alpha")).parent.mkdir(parents=True)
+    Path(small.data("alpha")).symlink_to(large)
+    old = small.generation("one", version=1, data_format="one")
+    small.apply(old)
+    small.apply(small.generation("one", version=2, data_format="two"))
+    assert small.ask("rollback", to=old.identity).fault is None
+    assert Path(small.data("alpha")).readlink() == large
+    assert (large / "log").read_text() == "1\n1\n"
+    assert large.stat().st_mode & 0o777 == 0o750, "the mode of the data, not of the link"
 
 
 def test_a_red_upgrade_of_the_format_gets_its_data_back(small: World) -> None:

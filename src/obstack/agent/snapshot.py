@@ -49,8 +49,9 @@ def take(paths: Paths, unit: wire.UnitEntry, sequence: int) -> Snapshot:
     durable.remove_tree(partial)
     durable.make_directory(paths.snapshots, 0o700)
     durable.make_directory(partial, 0o700)
-    _copy_tree(unit.state.directory, os.path.join(partial, "data"))
-    _verify(unit.state.directory, os.path.join(partial, "data"))
+    source = os.path.realpath(unit.state.directory)  # it may be a link that the machine's owner made to a larger disk
+    _copy_tree(source, os.path.join(partial, "data"))
+    _verify(source, os.path.join(partial, "data"))
     about = {"unit": unit.name, "format": unit.state.format, "directory": unit.state.directory}
     body = wire.canonical(about | {"sequence": sequence, "time": round(time.time(), 3)})
     durable.write_file(os.path.join(partial, "snapshot.json"), body, 0o600)
@@ -81,8 +82,8 @@ def restore(snapshot: Snapshot, sequence: int) -> str:
 
     Raises AgentError; then the data are as before or the restore can be run again.
     """
-    directory = snapshot.directory
-    aside, ready = aside_path(directory, sequence), ready_path(directory, sequence)
+    directory = os.path.realpath(snapshot.directory)
+    aside, ready, _ = beside(directory, sequence)
     if os.path.isdir(aside) and os.path.isdir(directory):
         return aside
     durable.remove_tree(ready)
@@ -100,26 +101,27 @@ def restore(snapshot: Snapshot, sequence: int) -> str:
 
 def undo_restore(directory: str, sequence: int) -> None:
     """Put the newer data back that a restore of run `sequence` had moved aside. Idempotent. Raises AgentError."""
-    durable.remove_tree(ready_path(directory, sequence))
-    aside = aside_path(directory, sequence)
+    directory = os.path.realpath(directory)
+    aside, ready, older = beside(directory, sequence)
+    durable.remove_tree(ready)
     if not os.path.isdir(aside):
         return
     if os.path.isdir(directory):
-        older = f"{directory}.older-{sequence:06d}"
         # Crash here: both copies are there under their names; running this again ends it.
         durable.crash_point("undo-restore")
         durable.rename(directory, older)
     durable.rename(aside, directory)
 
 
-def aside_path(directory: str, sequence: int) -> str:
-    """Return where a restore of run `sequence` keeps the newer data."""
-    return f"{directory}.newer-{sequence:06d}"
+def beside(directory: str, sequence: int) -> tuple[str, str, str]:
+    """Return the places beside a data directory that run `sequence` may use.
 
-
-def ready_path(directory: str, sequence: int) -> str:
-    """Return where a restore of run `sequence` makes the copy that will take the place of the data."""
-    return f"{directory}.restoring-{sequence:06d}"
+    They are for the newer data that a restore sets aside, for the copy that it makes ready, and for one that was put
+    in place and taken away again.
+    """
+    place = os.path.realpath(directory)
+    newer, restoring, older = (f"{place}.{word}-{sequence:06d}" for word in ("newer", "restoring", "older"))
+    return newer, restoring, older
 
 
 def discard(snapshot: Snapshot) -> None:

@@ -6,10 +6,12 @@ copied and it goes on with them. Otherwise a snapshot in its own format takes th
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 from obstack.agent import snapshot, wire
 from obstack.agent.faults import CHANGE_FAILED, AgentError
+from obstack.agent.machine import Machine
 from obstack.agent.paths import Paths
 from obstack.agent.record import Transaction
 from obstack.agent.transition import Transition
@@ -65,7 +67,7 @@ def carry(transition: Transition, changes: tuple[FormatChange, ...]) -> None:
             transition.writer.append("snapshot", unit=change.new.name, path=taken.path)
         else:
             transition.writer.append("restoring", unit=change.new.name, directory=change.snapshot.directory)
-            snapshot.restore(change.snapshot, sequence)
+            _restore(transition.machine, change.snapshot, sequence)
         transition.machine.event("snapshot", "done", change.new.name, unit=change.new.name)
 
 
@@ -85,4 +87,26 @@ def carry_back(transition: Transition, transaction: Transaction) -> None:
             snapshot.undo_restore(entry["directory"], transaction.sequence)
         elif entry["step"] == "snapshot" and entry["unit"] in touched:
             transition.act(units[entry["unit"]], "stop", "its data are put back")
-            snapshot.restore(snapshot.load(entry["path"]), transaction.sequence)
+            _restore(transition.machine, snapshot.load(entry["path"]), transaction.sequence)
+
+
+def _restore(machine: Machine, copy: snapshot.Snapshot, sequence: int) -> None:
+    ledger = machine.ledger()
+    if ledger.has("data", copy.directory):
+        # What lies beside data that are ours is ours as well: a purge removes it.
+        ledger.claim(("data", path) for path in snapshot.beside(copy.directory, sequence))
+    snapshot.restore(copy, sequence)
+
+
+def kept(manifest: wire.Manifest, transaction: Transaction) -> list[dict[str, str]]:
+    """Return what a run has kept of the data of its units, as {unit, what, path}."""
+    found = [
+        {"unit": entry["unit"], "what": "a copy of its data from before", "path": entry["path"]}
+        for entry in transaction.entries
+        if entry["step"] == "snapshot"
+    ]
+    for unit in manifest.units:
+        newer = snapshot.beside(unit.state.directory, transaction.sequence)[0] if unit.state else ""
+        if newer and os.path.isdir(newer):
+            found.append({"unit": unit.name, "what": "its newer data, set aside", "path": newer})
+    return found

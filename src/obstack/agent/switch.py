@@ -76,7 +76,8 @@ def apply(
         reply = _transact(machine, manifest, seen, writer)
     finally:
         writer.close()
-    return replace(reply, previous=previous, drift=seen.drift, data={"transaction": writer.transaction.name})
+    data = {"transaction": writer.transaction.name, "kept": statedata.kept(manifest, writer.view())}
+    return replace(reply, previous=previous, drift=seen.drift, data=data)
 
 
 def _unchanged(machine: Machine, manifest: wire.Manifest, seen: Comparison) -> wire.Reply:

@@ -37,6 +37,7 @@ def reply_document(node: str, reply: wire.Reply, seconds: float) -> dict[str, An
         "units": [wire.encode(action) for action in reply.actions],
         "drift": [wire.encode(item) for item in reply.drift],
         "gates": [wire.encode(gate) for gate in reply.gates],
+        "kept": reply.data.get("kept", []),
         "seconds": round(seconds, 3),
     }
 

@@ -192,12 +192,20 @@ def outcome_lines(node: str, reply: wire.Reply, seconds: float) -> list[str]:
     if reply.outcome != "committed":
         # What was planned was not done, or was undone; the error tells how far it came.
         now = f"generation {generation} is in force" if reply.generation else "no generation is in force"
-        return [f"{node}: {word}, {now} ({seconds:.1f} s)"]
+        return [f"{node}: {word}, {now} ({seconds:.1f} s)", *_kept(reply)]
     lines = action_table(action for action in reply.actions if action.action != "none")
     return [
         f"{node}: {word}, generation {generation}{gates} ({seconds:.1f} s)",
         *(f"  {line}" for line in lines),
         *(f"  healed {line}" for line in drift_table(reply.drift, margin=9)),
+        *_kept(reply),
+    ]
+
+
+def _kept(reply: wire.Reply) -> list[str]:
+    """Return where data are that the change copied or set aside."""
+    return [
+        f"  kept {item['unit']}: {item['what']}, in {sanitize(item['path'])}" for item in reply.data.get("kept", ())
     ]
 
 

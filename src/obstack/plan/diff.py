@@ -41,7 +41,10 @@ class ArtifactChange:
 
 @dataclass(frozen=True)
 class OutwardChange:
-    """Something outside the state folder: a `user`, `directory`, `link` or `unit` that comes, goes or changes."""
+    """Something outside the state folder that comes, goes or changes.
+
+    `sort` is `user`, `directory`, `link`, `unit` or `data format`.
+    """
 
     kind: Kind
     sort: str
@@ -78,6 +81,7 @@ def decide_difference(
             *_keyed("user", {user.name: user for user in old.users}, {user.name: user for user in after.users}),
             *_keyed("directory", {d.path: d for d in old.directories}, {d.path: d for d in after.directories}),
             *_keyed("link", {link.path: link for link in old.links}, {link.path: link for link in after.links}),
+            *_formats(old, after),
             *_keyed("unit", {unit.name: unit for unit in old.units}, {unit.name: unit for unit in after.units}),
         ),
         proofs=(
@@ -138,6 +142,15 @@ def _artifacts(old: Manifest, new: Manifest) -> Iterable[ArtifactChange]:
         was, now = before.get(name), after.get(name)
         if was is None or now is None or was.identity != now.identity:
             yield ArtifactChange(_kind(was, now), name, was.version if was else None, now.version if now else None)
+
+
+def _formats(old: Manifest, new: Manifest) -> Iterable[OutwardChange]:
+    """Yield the data whose format changes: a copy is taken before, or one in the new format is put back."""
+    before = {unit.state.directory: unit.state.format for unit in old.units if unit.state}
+    for state in (unit.state for unit in new.units):
+        was = before.get(state.directory) if state else None
+        if state and was and was != state.format:
+            yield OutwardChange(Kind.CHANGED, "data format", f"{state.directory}: {was} becomes {state.format}")
 
 
 def _keyed(sort: str, before: Mapping[str, object], after: Mapping[str, object]) -> Iterable[OutwardChange]:

@@ -179,6 +179,12 @@ def test_what_was_not_done_is_not_listed(reply: Reply, line: str) -> None:
     assert outcome_lines("mon-1", planned, 8.0) == [line]
 
 
+def test_data_that_were_set_aside_are_named() -> None:
+    kept = {"unit": "prometheus", "what": "its newer data, set aside", "path": "/var/lib/prometheus.newer-000003"}
+    lines = outcome_lines("mon-1", Reply("committed", NEW, OLD, data={"kept": [kept]}), 4.2)
+    assert lines[-1] == "  kept prometheus: its newer data, set aside, in /var/lib/prometheus.newer-000003"
+
+
 def test_a_red_gate_on_an_unchanged_machine_is_not_told_as_success() -> None:
     fault = Fault(1, "gate-failed", "front door is red.", "mon-1", "observability health")
     (line, *_) = outcome_lines("mon-1", Reply("unchanged", NEW, gates=GATES, fault=fault), 0.3)

@@ -1,7 +1,16 @@
 import hashlib
 from dataclasses import replace
 
-from obstack.agent.wire import ArchiveEntry, ArtifactEntry, FileEntry, LinkEntry, Manifest, UnitEntry, UserEntry
+from obstack.agent.wire import (
+    ArchiveEntry,
+    ArtifactEntry,
+    FileEntry,
+    LinkEntry,
+    Manifest,
+    StateEntry,
+    UnitEntry,
+    UserEntry,
+)
 from obstack.plan.diff import Difference, Kind, decide_difference, unified_diff
 
 
@@ -84,3 +93,15 @@ def test_another_archive_is_another_artifact_even_at_the_same_version() -> None:
 def test_what_is_no_text_or_unknown_has_no_diff() -> None:
     assert unified_diff("x", b"\xff", b"a") is None
     assert unified_diff("x", None, b"a") is None
+
+
+def test_another_data_format_is_told_and_a_first_one_is_not() -> None:
+    def keeping(data_format: str) -> Manifest:
+        state = StateEntry("/var/lib/prometheus", data_format)
+        return replace(BASE, units=(UnitEntry("prometheus", "units/prometheus.service", state=state),))
+
+    found = [change for change in difference(keeping("two"), keeping("three")).outward if change.sort == "data format"]
+    assert [(change.kind, change.subject) for change in found] == [
+        (Kind.CHANGED, "/var/lib/prometheus: two becomes three")
+    ]
+    assert "data format" not in {change.sort for change in difference(BASE, keeping("two")).outward}
