@@ -41,8 +41,7 @@ def test_a_disk_too_small_for_the_first_setup_is_found_before_anything_is_writte
 
     # Setup would not go on; apply, which asks for no preflight, has to find it out by itself.
     result = small.exits(3, "apply", "--yes")
-    assert "error[disk-full]" in result.stderr
-    assert STATE in result.stderr
+    assert f"error[disk-full] The file system of {STATE}" in result.stderr
     assert "state: nothing was changed" in result.stderr
     assert "  do:  " in result.stderr
 

@@ -72,7 +72,7 @@ def explained(path: str) -> Iterator[None]:
             raise AgentError(
                 exit_code=CHANGE_FAILED,
                 code="disk-full",
-                what=f"The file system ran full while {os.path.basename(path)} was written.",
+                what=f"The file system of {os.path.dirname(path) or '/'} is full.",
                 where=path,
                 do=f"df -h {os.path.dirname(path) or '/'}    then free space and run: observability apply",
                 detail=str(error),
