@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from obstack.agent import drift, history, record, stage, transition, wire
+from obstack.agent import drift, history, lock, record, stage, transition, wire
 from obstack.agent.faults import CHECK_FAILED, USAGE, AgentError
 from obstack.agent.machine import Machine
 
@@ -33,8 +33,12 @@ def inspect(machine: Machine, request: wire.Request) -> wire.Reply:
 
 
 def transactions(machine: Machine) -> list[dict[str, Any]]:
-    """Return the last runs, the newest first: sequence, name, verb, who, began, ended, outcome, previous, target."""
-    shown = []
+    """Return the last runs, the newest first: sequence, name, verb, who, began, ended, outcome, previous, target.
+
+    `running` tells a run that is under way, whose process holds the lock, from one that died.
+    """
+    held = lock.holder_pid(machine.paths.lock) is not None
+    shown: list[dict[str, Any]] = []
     for transaction in record.history(machine.paths.transactions):
         begin, end = transaction.last("begin") or {}, transaction.last(*record.TERMINAL)
         shown.append(
@@ -46,6 +50,7 @@ def transactions(machine: Machine) -> list[dict[str, Any]]:
                 "began": begin.get("time"),
                 "ended": end["time"] if end else None,
                 "outcome": transaction.outcome,
+                "running": held and transaction.outcome is None and not shown,
                 "previous": begin.get("previous"),
                 "target": begin.get("target"),
                 "evidence": os.path.isdir(os.path.join(transaction.folder, "evidence")),

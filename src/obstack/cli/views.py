@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
 
 from obstack.agent import wire
 from obstack.cli.output import paint, sanitize, table
@@ -249,7 +249,7 @@ def status_lines(inspection: Inspection, place: str, chosen_by: str, now: float)
     )
     colours = [UNIT_COLOUR.get(unit.active, "yellow") for unit in inspection.units]
     runs = [
-        (run["name"], age(now - run["began"]), run["verb"], run["outcome"] or "unfinished", short(run["target"]))
+        (run["name"], age(now - run["began"]), run["verb"], _outcome(run), short(run["target"]))
         for run in inspection.transactions[:RUNS_SHOWN]
     ]
     return [
@@ -257,6 +257,10 @@ def status_lines(inspection: Inspection, place: str, chosen_by: str, now: float)
         *_section("Units", [_paint_first(line, colour) for line, colour in zip(units, colours, strict=True)]),
         *_section("Last runs", table(runs)),
     ]
+
+
+def _outcome(run: Mapping[str, Any]) -> str:
+    return str(run["outcome"] or ("under way" if run.get("running") else "unfinished"))
 
 
 def _first_step(place: str) -> str:

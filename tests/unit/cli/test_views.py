@@ -216,6 +216,7 @@ def test_status_shows_root_units_and_last_runs() -> None:
         drift=(),
         units=(UnitState("prometheus", "active", "running", 42), UnitState("nginx", "failed", "failed")),
         transactions=(
+            {"name": "000003-2", "verb": "apply", "outcome": None, "target": NEW, "began": 7190.0, "running": True},
             {"name": "000002-20261124T101500Z", "verb": "apply", "outcome": "committed", "target": OLD, "began": 900.0},
             {"name": "000001-20261124T100000Z", "verb": "apply", "outcome": None, "target": NEW, "began": 0.0},
         ),
@@ -233,8 +234,9 @@ def test_status_shows_root_units_and_last_runs() -> None:
         "  failed  nginx       failed",
         "",
         "Last runs",
-        "  000002-20261124T101500Z  1 hour ago   apply  committed   111111111111",
-        "  000001-20261124T100000Z  2 hours ago  apply  unfinished  222222222222",
+        "  000003-2                 10 seconds ago  apply  under way   222222222222",
+        "  000002-20261124T101500Z  1 hour ago      apply  committed   111111111111",
+        "  000001-20261124T100000Z  2 hours ago     apply  unfinished  222222222222",
     ]
 
 
