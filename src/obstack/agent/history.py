@@ -65,12 +65,14 @@ def find(machine: Machine, prefix: str) -> str:
 def choose(machine: Machine, goal: Any) -> str:
     """Given `previous`, the beginning of an identity, or {"at": unix time}, return the generation meant.
 
-    A moment means its whole second, because lists show no more: a time copied from a list leads to what it stands by.
+    A moment without a fraction means its whole second, because lists show no more: a time copied from a list leads to
+    what it stands by.
     Raises AgentError of exit code 2 when there is none.
     """
     if isinstance(goal, dict):
         moment = float(goal["at"])
-        found = next((commit.generation for commit in commits(machine) if int(commit.time) <= moment), None)
+        end = moment + 1 if moment.is_integer() else moment
+        found = next((commit.generation for commit in commits(machine) if commit.time < end), None)
         return _kept(machine, found, "No kept generation was in force at that time.")
     if goal != "previous":
         return find(machine, str(goal))
