@@ -22,6 +22,9 @@ DOOMED = {
 }
 """A change that stays in its gate until the deadline, because nobody answers at its target."""
 
+IN_THE_GATE = " gates …"
+"""What the program shows when the switch is done and the gates begin."""
+
 PAUSE = "/run/systemd/system/observability-recover.service.d/pause.conf"
 SLOW_VERIFY = '#!/bin/sh\nsleep 3\nexec /usr/bin/systemd-analyze "$@"\n'
 
@@ -48,7 +51,7 @@ def begin(server: Server) -> Running:
     """Start a change and return when it is in its gate, where it will be for 12 s."""
     server.configure(**DOOMED)
     running = server.start("apply", "--yes")
-    await_line(running, "mon-1: gate: 15 gates")
+    await_line(running, IN_THE_GATE)
     server.configure()
     return running
 
@@ -161,7 +164,7 @@ def test_the_agent_ends_its_run_by_itself_when_the_controller_dies(server: Serve
     else:
         server.configure(blackbox={"port": 9116})
         running = server.start("apply", "--yes")
-        await_line(running, "mon-1: gate: 15 gates")
+        await_line(running, IN_THE_GATE)
     running.signal(signal.SIGKILL)
     running.wait()
     assert last_run(server)[-1] == "acting", "the agent is still at it"
