@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import fcntl
 import os
+import platform
 import shlex
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-CACHE = Path("/var/cache/observability-tests/contract")
-KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
-PACKAGES = (
-    "prometheus",
-    "promtool",
-    "prometheus-alertmanager",
-    "prometheus-node-exporter",
-    "prometheus-blackbox-exporter",
-    "nginx",
-)
-NGINX_LIBRARIES = ("libcrypt1", "libpcre2-8-0", "zlib1g", "libc6")
-LIBRARY_FOLDERS = ("usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu")
-LOADERS = ("lib64/ld-linux-x86-64.so.2", "usr/lib64/ld-linux-x86-64.so.2")
-
+from contract.cache import cache_folder
+from obstack.catalog.components import COMPONENTS
+from obstack.cli.progress import QuietReporter
+from obstack.edges.cache import ArtifactCache
+from obstack.edges.debian.apt import own_architecture
+from obstack.edges.debian.closure import close
+from obstack.edges.debian.index import choose
+from obstack.edges.debian.packages import DebianPackages
 
 SUITES = ("bookworm", "trixie", "sid")
+LIBRARY_FOLDERS = ("usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu")
+LOADERS = ("lib64/ld-linux-x86-64.so.2", "usr/lib64/ld-linux-x86-64.so.2")
 
 
 @dataclass(frozen=True)
@@ -47,9 +44,14 @@ class Distribution:
         return shown.stdout.strip()
 
 
+def own_programs() -> Path:
+    """Return the folder with the programs of this machine's own release and the libraries they need."""
+    return distribution(platform.freedesktop_os_release()["VERSION_CODENAME"]).folder / "root"
+
+
 def distribution(suite: str) -> Distribution:
     """Return the programs of a suite, taking them from the machine's own mirror the first time."""
-    folder = CACHE / suite
+    folder = cache_folder("programs") / suite
     done = folder / "complete"
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
@@ -63,45 +65,18 @@ def distribution(suite: str) -> Distribution:
     return Distribution(suite, folder)
 
 
-def _mirror() -> str:
-    shown = subprocess.run(
-        ["apt-get", "indextargets", "--format", "$(REPO_URI) $(ORIGIN) $(LABEL)", "Created-By: Packages"],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    for line in shown.stdout.splitlines():
-        address, *origin = line.split()
-        if origin == ["Debian", "Debian"]:
-            return address
-    raise AssertionError("this machine has no Debian mirror among its apt sources")
-
-
 def _download(suite: str, folder: Path) -> None:
-    state, archives = folder / "apt", folder / "archives"
-    for path in (state / "lists/partial", state / "cache/archives/partial", archives):
-        path.mkdir(parents=True, exist_ok=True)
-    sources = state / "sources.list"
-    sources.write_text(f"deb [signed-by={KEYRING}] {_mirror()} {suite} main\n")
-    status = state / "status"
-    status.touch()
-    options = {
-        "Dir::State": state,
-        "Dir::State::status": status,
-        "Dir::Cache": state / "cache",
-        "Dir::Etc::SourceList": sources,
-        "Dir::Etc::SourceParts": "/dev/null",
-        "APT::Sandbox::User": "root",
-    }
-    base = ["apt-get", "-qq", *(f"-o{key}={value}" for key, value in options.items())]
-    subprocess.run([*base, "update"], check=True)
-    cache = ["apt-cache", *base[2:]]
-    shown = subprocess.run([*cache, "pkgnames"], check=True, capture_output=True, text=True)
-    known = set(shown.stdout.split())
-    depends = subprocess.run([*cache, "depends", "nginx"], check=True, capture_output=True, text=True).stdout
-    crypto = [word for word in ("libssl3", "libssl3t64", "libssl4") if f"Depends: {word}\n" in depends]
-    wanted = [name for name in (*PACKAGES, *NGINX_LIBRARIES) if name in known]
-    subprocess.run([*base, "download", *wanted, *crypto], check=True, cwd=archives)
+    """Fetch every component's packages with the libraries they need, and the C library, by the product's own apt."""
+    cache = ArtifactCache(folder / "cache")
+    apt = DebianPackages(folder / "apt", cache, QuietReporter()).apt(suite, own_architecture())
+    packages = [package for component in COMPONENTS.values() for package in component.packages]
+    versions = apt.show([*(package.name for package in packages), "libc6"])
+    found = [(package, version) for package in packages if (version := choose(versions, package.name))]
+    c_library = choose(versions, "libc6")
+    assert c_library is not None
+    archives = folder / "archives"
+    archives.mkdir(exist_ok=True)
+    apt.download([*(version for _, version in close(found, apt.show)), c_library], archives, lambda _: None)
 
 
 def _unpack(folder: Path) -> None:

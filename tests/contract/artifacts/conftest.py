@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from contract.artifacts.webserver import WebServer
+from contract.cache import cache_folder
 from obstack.agent import wire
 from obstack.edges.cache import ArtifactCache
 from obstack.edges.debian.packages import DebianPackages
@@ -30,14 +30,6 @@ class Silent:
         self.messages.append(f"{message} {done}/{total}")
 
 
-def cache_folder() -> Path:
-    chosen = os.environ.get("OBSERVABILITY_TESTS_CACHE")
-    if chosen:
-        return Path(chosen) / "artifacts"
-    home = Path("/var/cache") if os.geteuid() == 0 else Path.home() / ".cache"
-    return home / "observability-tests/artifacts"
-
-
 @pytest.fixture
 def reporter() -> Silent:
     return Silent()
@@ -45,12 +37,12 @@ def reporter() -> Silent:
 
 @pytest.fixture
 def shared_cache() -> ArtifactCache:
-    return ArtifactCache(cache_folder() / "archives")
+    return ArtifactCache(cache_folder("artifacts") / "archives")
 
 
 @pytest.fixture
 def debian(shared_cache: ArtifactCache, reporter: Silent) -> DebianPackages:
-    return DebianPackages(cache_folder() / "apt", shared_cache, reporter)
+    return DebianPackages(cache_folder("artifacts") / "apt", shared_cache, reporter)
 
 
 @pytest.fixture

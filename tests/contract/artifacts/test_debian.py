@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from contract.artifacts.conftest import Silent, cache_folder
+from contract.artifacts.conftest import Silent
+from contract.cache import cache_folder
 from obstack.agent.unpack import unpack_artifact
 from obstack.catalog.artifact import Artifact
 from obstack.catalog.components import COMPONENTS, JOURNAL_REMOTE, NGINX, PROMETHEUS
@@ -174,7 +175,7 @@ def test_a_locked_package_is_fetched_from_the_pool_when_the_index_names_it_no_mo
     # The index knows packages by name; one that it does not know stands for one that it no longer knows.
     renamed = replace(archive, entry=replace(archive.entry, name="gone_1_amd64.deb"))
     empty = ArtifactCache(tmp_path / "empty")
-    DebianPackages(cache_folder() / "apt", empty, reporter).fetch([replace(locked, archives=(renamed,))])
+    DebianPackages(cache_folder("artifacts") / "apt", empty, reporter).fetch([replace(locked, archives=(renamed,))])
     assert empty.verify(archive.entry.digest) is not None
 
 
@@ -188,7 +189,7 @@ def test_a_locked_package_that_is_gone_is_reported_with_the_way_on(
     )
     empty = ArtifactCache(tmp_path / "empty")
     with pytest.raises(Unreachable) as caught:
-        DebianPackages(cache_folder() / "apt", empty, reporter).fetch([replace(locked, archives=(gone,))])
+        DebianPackages(cache_folder("artifacts") / "apt", empty, reporter).fetch([replace(locked, archives=(gone,))])
     assert caught.value.code == "locked-package-gone"
     assert "observability lock --update" in caught.value.do
 
@@ -207,7 +208,7 @@ def test_a_program_that_needs_a_newer_c_library_is_refused_before_anything_is_fe
     own = os.confstr("CS_GNU_LIBC_VERSION")
     assert own is not None
     empty = ArtifactCache(tmp_path / "empty")
-    picky = DebianPackages(cache_folder() / "apt", empty, reporter)
+    picky = DebianPackages(cache_folder("artifacts") / "apt", empty, reporter)
     with pytest.raises(UsageError) as caught:
         picky.resolve(JOURNAL_REMOTE, ArtifactChoice(suite="sid"), own_architecture())
     assert caught.value.code == "c-library-too-old"
@@ -264,7 +265,7 @@ def test_a_machine_without_sources_is_told_to_use_another_source(
 def test_one_run_reads_the_index_of_a_suite_once_for_all_components(
     shared_cache: ArtifactCache, reporter: Silent
 ) -> None:
-    fresh = DebianPackages(cache_folder() / "apt", shared_cache, reporter, max_age_s=0.0)
+    fresh = DebianPackages(cache_folder("artifacts") / "apt", shared_cache, reporter, max_age_s=0.0)
     choice = fresh.settle(ArtifactChoice())
     for component in (PROMETHEUS, NGINX):
         fresh.resolve(component, choice, own_architecture())

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from contract.artifacts.conftest import cache_folder
+from contract.cache import cache_folder
 from obstack.catalog.components import COMPONENTS
 
 pytestmark = pytest.mark.contract
@@ -28,7 +28,7 @@ def lock(
         capture_output=True,
         text=True,
         env=os.environ
-        | {"PYTHONPATH": str(SOURCE), "OBSERVABILITY_CACHE": str(cache_folder())}
+        | {"PYTHONPATH": str(SOURCE), "OBSERVABILITY_CACHE": str(cache_folder("artifacts"))}
         | dict(environment or {}),
         check=False,
     )

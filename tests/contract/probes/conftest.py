@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from contract.probes.packages import unpacked
+from contract.debian import own_programs
 from contract.probes.stack import Stack, Supervised
 
 
 @pytest.fixture(scope="session")
 def programs() -> Path:
-    return unpacked()
+    return own_programs()
 
 
 @pytest.fixture(scope="session")

@@ -59,7 +59,7 @@ class DebianPackages:
         than this machine's; Unreachable and ChangeFailed as apt fails or something is not what the index promised.
         """
         suite = choice.suite or self._own_suite()
-        apt = self._apt(suite, architecture)
+        apt = self.apt(suite, architecture)
         packages = close(self._roots(apt, component, choice.version, suite), apt.show)
         self._require_c_library(component, packages, suite, architecture)
         archives = [
@@ -99,7 +99,7 @@ class DebianPackages:
             if not missing:
                 continue
             suite = artifact.suite or self._own_suite()
-            apt = self._apt(suite, artifact.architecture)
+            apt = self.apt(suite, artifact.architecture)
             digests = {archive.entry.digest for archive in missing}
             indexed = {
                 version.digest: version
@@ -111,6 +111,18 @@ class DebianPackages:
                 if archive.entry.digest not in indexed:
                     self._fetch_from_pool(apt, archive, suite)
 
+    def apt(self, suite: str, architecture: str) -> PrivateApt:
+        """Given a suite, return apt over it, whose index is brought up to date the first time.
+
+        Raises UsageError when no source of this machine has the suite, and what `PrivateApt.refresh` raises.
+        """
+        apt = self._indexes.get((suite, architecture))
+        if apt is None:
+            apt = self._new_apt(suite, architecture)
+            apt.refresh(self._max_age_s, self._reporter.step)
+            self._indexes[suite, architecture] = apt
+        return apt
+
     # ------------------------------------------------------------------------------------------------- choosing
 
     def _sources(self) -> tuple[PackageSource, ...]:
@@ -119,15 +131,6 @@ class DebianPackages:
     def _own_suite(self) -> str:
         codename = platform.freedesktop_os_release().get("VERSION_CODENAME", "")
         return own_suite(self._sources(), codename)
-
-    def _apt(self, suite: str, architecture: str) -> PrivateApt:
-        """Return apt over the suite, whose index is brought up to date the first time."""
-        apt = self._indexes.get((suite, architecture))
-        if apt is None:
-            apt = self._new_apt(suite, architecture)
-            apt.refresh(self._max_age_s, self._reporter.step)
-            self._indexes[suite, architecture] = apt
-        return apt
 
     def _new_apt(self, suite: str, architecture: str) -> PrivateApt:
         own = self._own_suite()
