@@ -4,29 +4,25 @@ A request is one line of JSON on the agent's standard input. The agent answers w
 and ends with one `Reply`. When the agent lacks content it sends a `Need` and the controller answers with one `Blob`
 line for each digest, every one followed by exactly `size` raw bytes. A no-op therefore costs one round trip.
 
-Canonical JSON (sorted keys, no spaces, UTF-8) makes equal values equal bytes, so that the SHA-256 of a manifest is the
-generation's identity. Decoding is strict: a missing field, an unknown field or a value of the wrong type is refused.
+Equal values have equal bytes (`coding`), so that the SHA-256 of a manifest is the generation's identity.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import hashlib
-import json
-import types
-import typing
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
+
+# Whoever has the values needs their coding too: it is found here.
+from obstack.agent.coding import WireError as WireError
+from obstack.agent.coding import canonical as canonical
+from obstack.agent.coding import decode as decode
+from obstack.agent.coding import encode as encode
+from obstack.agent.coding import line as line
+from obstack.agent.coding import sparse
 
 PROTOCOL = 1
-
-T = TypeVar("T")
-
-
-class WireError(ValueError):
-    """A message is not of the agreed form; the text says which field and why."""
-
 
 # ----------------------------------------------------------------------------------------------- the manifest
 
@@ -218,7 +214,7 @@ class Manifest:
         Fields with their default value are left out: a later program, whose entries have more fields, must read the
         generations of this one as the same ones.
         """
-        return canonical(_sparse(self) | {"version": self.version})
+        return canonical(sparse(self) | {"version": self.version})
 
 
 # ------------------------------------------------------------------------------------------ request and answers
@@ -353,92 +349,3 @@ class Reply:
     fault: Fault | None = None
     data: dict[str, Any] = field(default_factory=dict)
     type: str = "reply"
-
-
-# --------------------------------------------------------------------------------------------- coding
-
-
-def canonical(value: Any) -> bytes:
-    """Given plain JSON data, return its one canonical encoding."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
-
-
-def encode(value: Any) -> Any:
-    """Given a wire value, return plain JSON data; tuples become lists."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: encode(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, dict):
-        return {key: encode(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [encode(item) for item in value]
-    return value
-
-
-def _sparse(value: Any) -> Any:
-    """Encode as `encode` does, without the fields that have their default value."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {
-            f.name: _sparse(item) for f in dataclasses.fields(value) if (item := getattr(value, f.name)) != _default(f)
-        }
-    if isinstance(value, (list, tuple)):
-        return [_sparse(item) for item in value]
-    return encode(value)
-
-
-def _default(spec: dataclasses.Field[Any]) -> Any:
-    return spec.default if spec.default_factory is dataclasses.MISSING else spec.default_factory()
-
-
-def line(value: Any) -> bytes:
-    """Given a wire value, return its line: canonical JSON and a newline."""
-    return canonical(encode(value)) + b"\n"
-
-
-def decode(kind: type[T], data: Any, where: str = "") -> T:
-    """Given plain JSON data, return the value of dataclass `kind` that it encodes.
-
-    Raises WireError, naming the field, for anything missing, unknown or of the wrong type.
-    """
-    where = where or kind.__name__
-    if not isinstance(data, dict):
-        raise WireError(f"{where}: an object was expected, not {type(data).__name__}")
-    hints = typing.get_type_hints(kind)
-    fields = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    unknown = sorted(set(data) - set(fields))
-    if unknown:
-        raise WireError(f"{where}: unknown field {unknown[0]!r}")
-    values: dict[str, Any] = {}
-    for name, spec in fields.items():
-        if name in data:
-            values[name] = _decode(hints[name], data[name], f"{where}.{name}")
-        elif spec.default is dataclasses.MISSING and spec.default_factory is dataclasses.MISSING:
-            raise WireError(f"{where}: field {name!r} is missing")
-    return kind(**values)
-
-
-def _decode(hint: Any, data: Any, where: str) -> Any:
-    origin = typing.get_origin(hint)
-    if hint is Any:
-        return data
-    if origin in (typing.Union, types.UnionType):
-        if data is None:
-            return None
-        (inner,) = [option for option in typing.get_args(hint) if option is not type(None)]
-        return _decode(inner, data, where)
-    if origin is tuple:
-        if not isinstance(data, (list, tuple)):
-            raise WireError(f"{where}: a list was expected, not {type(data).__name__}")
-        item = typing.get_args(hint)[0]
-        return tuple(_decode(item, element, f"{where}[{index}]") for index, element in enumerate(data))
-    if origin is dict:
-        if not isinstance(data, dict):
-            raise WireError(f"{where}: an object was expected, not {type(data).__name__}")
-        item = typing.get_args(hint)[1]
-        return {str(key): _decode(item, element, f"{where}.{key}") for key, element in data.items()}
-    if dataclasses.is_dataclass(hint):
-        return decode(typing.cast("type[Any]", hint), data, where)
-    if hint is float and isinstance(data, int) and not isinstance(data, bool):
-        return float(data)
-    if not isinstance(data, hint) or (hint is int and isinstance(data, bool)):
-        raise WireError(f"{where}: {hint.__name__} was expected, not {type(data).__name__}")
-    return data
