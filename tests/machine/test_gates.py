@@ -140,7 +140,7 @@ def test_a_change_that_does_not_work_is_taken_back(running: Server, name: str) -
     missing = [text for text in fault.says if text not in result.stderr]
     assert not missing, f"{missing} not in\n{result}"
     back = f"state: rolled back to generation {before.generation[:12]}, its gates are green; evidence is kept in "
-    assert f"{back}transactions/" in result.stderr
+    assert f"{back}/var/lib/observability/transactions/" in result.stderr
     assert "  where: " in result.stderr
     assert "  do:    observability logs" in result.stderr
 

@@ -197,7 +197,7 @@ def _back(
         error.exit_code = CHANGE_FAILED
     keep_evidence(way.writer, _evidence(results, error))
     touched = {entry["unit"] for entry in way.writer.entries if entry["step"] == "acting"}
-    where = way.writer.transaction.name
+    where = way.writer.transaction.folder
     previous = seen.old.identity if seen.old else None
     try:
         returned = recover.go_back(machine, way.writer, touched=touched)
@@ -207,7 +207,7 @@ def _back(
         return replace(outcome, fault=second.fault())
     name = f"generation {previous[:12]}" if previous else "a machine without generation; data directories were kept"
     green = ", its gates are green" if returned.gates else ""
-    error.state = f"rolled back to {name}{green}; evidence is kept in transactions/{where}"
+    error.state = f"rolled back to {name}{green}; evidence is kept in {where}"
     if error.exit_code != INTERRUPTED:
         error.exit_code = CHANGE_FAILED
     return wire.Reply("rolled-back", previous, None, seen.actions, gates=results, fault=error.fault())
