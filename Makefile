@@ -31,8 +31,8 @@ test: setup ## tests that need neither root nor a booted machine
 machine: setup ## tests on booted machines; as root
 	$(PYTHON) -m pytest -q -m machine tests
 
-test-all: setup ## everything, as CI runs it
-	$(PYTHON) -m pytest tests
+test-all: setup ## everything, as CI runs it: the machines of one file wait while those of another work
+	$(PYTHON) -m pytest -n 2 --dist loadfile tests
 
 golden: setup ## write the expected trees of tests/golden anew, to be reviewed
 	GOLDEN_UPDATE=1 $(PYTHON) -m pytest -q tests/golden

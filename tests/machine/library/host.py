@@ -31,7 +31,7 @@ _PIP_FILES = "/run/pip-files"
 
 
 def install_missing_packages() -> None:
-    """Install the programs the library stands on, where they are missing.
+    """Install the programs the library stands on, where they are missing. Test processes wait for each other here.
 
     Raises:
         PermissionError: this is not root.
@@ -41,6 +41,11 @@ def install_missing_packages() -> None:
         raise PermissionError(
             "test machines need root: run the tests as root, or leave these out with -m 'not machine'"
         )
+    with locked(CACHE / "install.lock"):
+        _install_missing_packages()
+
+
+def _install_missing_packages() -> None:
     missing = {package for program, package in _PACKAGES.items() if shutil.which(program) is None}
     if not _KEYRING.exists():
         missing.add("debian-archive-keyring")
