@@ -18,6 +18,8 @@ from obstack.agent.store import mismatch
 
 LINE_LIMIT = 64 * 1024 * 1024
 CHUNK = 1 << 20
+PROGRESS_STEPS = 20
+"""So often at most the receipt of one need is told: who is sending does not read, and a pipe holds only so much."""
 
 
 class Conversation:
@@ -38,7 +40,7 @@ class Conversation:
             if protocol != wire.PROTOCOL:
                 raise wire.WireError(f"protocol {protocol!r} is not spoken here, {wire.PROTOCOL} is")
             return wire.decode(wire.Request, data)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise AgentError(
                 exit_code=USAGE,
                 code="bad-request",
@@ -71,20 +73,20 @@ class Conversation:
         something else; OSError when it cannot be written.
         """
         self.send(wire.Need(tuple(wanted)))
-        for number, _ in enumerate(wanted):
+        for number in range(1, len(wanted) + 1):
             blob = self._announcement()
             if blob.digest not in wanted or blob.size != wanted[blob.digest]:
                 reason = f"a content of {blob.size} bytes came, which was not asked for" if blob.size >= 0 else ""
                 raise _missing(blob.digest, reason or "the controller does not have it")
             self._store(blob, os.path.join(folder, blob.digest))
-            event = wire.Event("stage", "progress", "receiving", {"done": number + 1, "total": len(wanted)})
-            self.emit(event)
+            if number * PROGRESS_STEPS // len(wanted) > (number - 1) * PROGRESS_STEPS // len(wanted):
+                self.emit(wire.Event("stage", "progress", "receiving", {"done": number, "total": len(wanted)}))
 
     def _announcement(self) -> wire.Blob:
         raw = self._source.readline(LINE_LIMIT)
         try:
             return wire.decode(wire.Blob, json.loads(raw))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             reason = str(error) if raw else "the connection ended"
             raise _missing("contents", reason) from error
 

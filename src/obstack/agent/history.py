@@ -102,6 +102,7 @@ def prune(machine: Machine, keep: int) -> tuple[str, ...]:
 
     The one in force is always kept. Raises AgentError.
     """
+    machine.store.sweep()  # of a prune that died, too: it has no record that recovery could find
     order = [str(item["identity"]) for item in generations(machine)]
     current = machine.current()
     kept = set(order[: max(keep, 1)]) | ({current} if current else set())

@@ -13,6 +13,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 
+from obstack.agent import durable
 from obstack.agent.faults import LOCK_HELD, AgentError
 
 POLL_S = 0.1
@@ -25,7 +26,7 @@ def held(path: str, wait_s: float = 0.0) -> Iterator[Callable[[str, str], None]]
     Yields a function to announce (who, verb) with, once the run is about to change something: a run that changes
     nothing writes nothing. Raises AgentError `lock-held`, naming the holder, when it is still held then.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = _acquire(path, wait_s)
 
     def announce(who: str, verb: str) -> None:
         holder = {"who": who, "verb": verb, "pid": os.getpid(), "since": round(time.time(), 3), "boot": _boot()}
@@ -34,23 +35,34 @@ def held(path: str, wait_s: float = 0.0) -> Iterator[Callable[[str, str], None]]
         os.ftruncate(descriptor, len(content))
 
     try:
-        _acquire(descriptor, path, wait_s)
         yield announce
     finally:
         os.close(descriptor)
 
 
-def _acquire(descriptor: int, path: str, wait_s: float) -> None:
+def _acquire(path: str, wait_s: float) -> int:
+    """Return the open and locked file. One that a purge took away meanwhile locks nobody out, so the new one counts."""
     deadline = time.monotonic() + wait_s
     while True:
+        durable.make_directory(os.path.dirname(path))
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_at(descriptor, path):
+                return descriptor
+            os.close(descriptor)
         except BlockingIOError:
+            os.close(descriptor)
             if time.monotonic() >= deadline:
                 raise _refusal(path, wait_s) from None
             time.sleep(POLL_S)
-        else:
-            return
+
+
+def _is_at(descriptor: int, path: str) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except FileNotFoundError:
+        return False
 
 
 def _refusal(path: str, wait_s: float) -> AgentError:

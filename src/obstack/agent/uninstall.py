@@ -1,6 +1,7 @@
 """Taking everything off the machine again: units, links, the state folder; with a purge also data and users.
 
-An uninstall that was begun is always ended, also by recovery: every step finds what is left of its work.
+An uninstall that was begun is always ended, also by recovery: every step finds what is left of its work. So it is
+not interrupted either: what a person broke off must not be ended by the next command that only looks.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 
-from obstack.agent import durable, outward, record, stage, transition, wire
+from obstack.agent import durable, impact, outward, record, stage, transition, wire
 from obstack.agent.faults import AgentError
 from obstack.agent.machine import Machine
 from obstack.agent.record import Writer
@@ -22,11 +23,16 @@ def uninstall(machine: Machine, *, purge: bool, who: str) -> wire.Reply:
 
     Raises AgentError; running it again goes on where it stopped.
     """
+    machine.interrupts.check()
     previous = machine.current()
     writer = record.begin(machine.paths.transactions, verb="uninstall", who=who, previous=previous, target=None)
     try:
         writer.append("uninstalling", purge=purge)
-        dismantle(machine, writer, purge=purge)
+        with machine.interrupts.shielded():
+            dismantle(machine, writer, purge=purge)
+    except AgentError as error:
+        error.state = "the uninstall was begun and is not at its end; whatever command comes next goes on with it"
+        raise
     finally:
         writer.close()
     return wire.Reply("committed", None, previous, data={"purged": purge})
@@ -36,8 +42,7 @@ def dismantle(machine: Machine, writer: Writer, *, purge: bool) -> None:
     """Do, or end, an uninstall. Idempotent. Raises AgentError."""
     manifest = _leaving(machine, writer)
     if manifest is not None:
-        units = [unit for unit in reversed(manifest.units) if unit.file and not unit.boot_only]
-        actions = tuple(wire.Action(unit.name, "stop", "uninstall") for unit in units)
+        actions = impact.decide(manifest, None)
         transition.Transition(machine, writer, manifest, None, actions, resolute=True).run()
     else:
         transition.flip(machine, None)

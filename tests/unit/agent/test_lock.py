@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from obstack.agent.faults import AgentError
 
 HOLD = """
 import sys
+import time
 from obstack.agent import lock
 with lock.held(sys.argv[1]) as announce:
     if sys.argv[2] == "announce":
@@ -65,3 +67,35 @@ def test_a_record_of_a_dead_holder_names_nobody(tmp_path: Path) -> None:
     with holder(path, "silent") as second:
         assert lock.describe(str(path)) == f"process {second.pid}, which is still comparing"
         second.kill()
+
+
+def test_whoever_waited_for_a_file_that_a_purge_took_away_locks_the_new_one(tmp_path: Path) -> None:
+    path = tmp_path / "state/lock"
+    path.parent.mkdir()
+    with holder(path, "silent") as first, subprocess.Popen(
+        [sys.executable, "-c", WAIT, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": "src"},
+    ) as second:
+        assert second.stdout is not None and second.stdout.readline() == "waiting\n"
+        time.sleep(3 * lock.POLL_S)
+        path.unlink()
+        path.parent.rmdir()
+        first.kill()
+        assert second.stdout.readline() == "held\n"
+        with pytest.raises(AgentError), lock.held(str(path)):
+            pytest.fail("the lock was given twice")
+        second.kill()
+
+
+WAIT = """
+import sys
+import time
+from obstack.agent import lock
+print("waiting", flush=True)
+with lock.held(sys.argv[1], wait_s=30):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
