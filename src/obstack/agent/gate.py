@@ -57,7 +57,7 @@ def _pursue(gate: wire.GateEntry, context: GateContext, watch: Watch) -> wire.Ga
         trouble, cancelled = watch.trouble, context.cancelled()
         left_s = began + gate.deadline_s - time.monotonic()
         try:
-            message = probe()
+            message = _tried(probe, gate)
         except Red as red:
             seconds = time.monotonic() - began
             if trouble:
@@ -73,6 +73,15 @@ def _pursue(gate: wire.GateEntry, context: GateContext, watch: Watch) -> wire.Ga
             return wire.GateResult(gate.name, gate.kind, gate.unit, True, time.monotonic() - began, message)
         time.sleep(max(0.0, min(pause_s, left_s)))
         pause_s = min(pause_s * 1.5, LONGEST_PAUSE_S)
+
+
+def _tried(probe: Probe, gate: wire.GateEntry) -> str:
+    """Try once. An answer of another form than the product gives, as a stranger on its port would, is a red one."""
+    try:
+        return probe()
+    except (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise Red(f"gate {gate.name} got an answer of an unexpected form", reason) from error
 
 
 def _red(gate: wire.GateEntry, seconds: float, red: Red, unit: str, context: GateContext) -> wire.GateResult:

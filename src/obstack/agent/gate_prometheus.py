@@ -37,29 +37,47 @@ def configuration(gate: wire.GateEntry, context: GateContext) -> Probe:  # noqa:
     def probe() -> str:
         if fetch_metric(url, "prometheus_config_last_reload_successful") != 1:
             raise Red("Prometheus refused its new configuration and goes on with the old one")
-        found = [
-            str(rule.get("labels", {}).get("digest"))
-            for group in _groups(url)
-            for rule in group.get("rules", [])
-            if rule.get("name") == CONFIGURATION_RULE
-        ]
-        if found != [digest]:
-            loaded = ", ".join(value[:12] for value in found) or "none"
-            raise Red(f"Prometheus has not loaded configuration {digest[:12]} (loaded: {loaded})")
+        _demand_loaded(_groups(url), digest)
         return f"Prometheus runs configuration {digest[:12]}"
 
     return probe
 
 
-def rules(gate: wire.GateEntry, context: GateContext) -> Probe:  # noqa: ARG001
+def _demand_loaded(groups: Sequence[Mapping[str, Any]], digest: str) -> None:
+    found = [
+        str(rule.get("labels", {}).get("digest"))
+        for group in groups
+        for rule in group.get("rules", [])
+        if rule.get("name") == CONFIGURATION_RULE
+    ]
+    if found != [digest]:
+        loaded = ", ".join(value[:12] for value in found) or "none"
+        raise Red(f"Prometheus has not loaded configuration {digest[:12]} (loaded: {loaded})")
+
+
+def _expected_digest(url: str, context: GateContext) -> str:
+    """Return the configuration that the generation wants loaded at this place; empty when no gate of it says."""
+    digests = (
+        str(gate.params["digest"])
+        for gate in context.manifest.gates
+        if gate.kind == "prometheus-configuration" and gate.params.get("url") == url
+    )
+    return next(digests, "")
+
+
+def rules(gate: wire.GateEntry, context: GateContext) -> Probe:
     """`prometheus-rules` {url}: rule groups are loaded and every rule was evaluated without error.
 
-    A group whose interval is longer than the gate's deadline need not have been evaluated yet.
+    A group whose interval is longer than the gate's deadline need not have been evaluated yet. Prometheus goes on with
+    its old rules until it has taken a signal to reload, so they only count with this generation's configuration.
     """
     url, deadline_s = str(gate.params["url"]), gate.deadline_s
+    digest = _expected_digest(url, context)
 
     def probe() -> str:
         groups = _groups(url)
+        if digest:
+            _demand_loaded(groups, digest)
         problems = [text for group in groups for text in _rule_problems(group, deadline_s)]
         if problems:
             raise Red(f"{len(problems)} rules are not well: {problems[0]}", "\n".join(problems[:20]))
@@ -101,8 +119,12 @@ def targets(gate: wire.GateEntry, context: GateContext) -> Probe:
     a monitored machine is down must neither stop a change nor fail the way back: it is what alerts are for.
     """
     url, expected = str(gate.params["url"]), list(gate.params["targets"])
+    digest = _expected_digest(url, context)
 
     def probe() -> str:
+        if digest:
+            # The scrape that follows the act must be one of this configuration, not of the one before it.
+            _demand_loaded(_groups(url), digest)
         active = _data(f"{url}/api/v1/targets?state=active")["activeTargets"]
         problems: list[str] = []
         tolerated: list[str] = []

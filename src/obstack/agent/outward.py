@@ -7,6 +7,7 @@ the way is found before anything is changed.
 
 from __future__ import annotations
 
+import grp
 import os
 import pwd
 import stat
@@ -151,7 +152,8 @@ def purge(machine: Machine) -> None:
     for kind, name in reversed(data):
         # Crash here: the ledger still names what is left, so running the purge again finishes it.
         durable.crash_point("purge-data")
-        durable.remove_tree(name)
+        if not os.path.islink(name) and not os.path.ismount(name):  # those the machine's owner made in its place
+            durable.remove_tree(name)
         ledger.release([(kind, name)])
     for kind, name in [claim for claim in ledger.claims if claim[0] == "user"]:
         # Crash here: as above; a user that is gone already is passed over.
@@ -177,12 +179,22 @@ def _make_users(manifest: wire.Manifest, ledger: Ledger) -> None:
             durable.crash_point("user")
             home = ["--home-dir", "/nonexistent", "--no-create-home", "--shell", "/usr/sbin/nologin"]
             groups = ["--groups", ",".join(user.groups)] if user.groups else []
-            _run(["useradd", "--system", "--user-group", *home, *groups, user.name], f"user {user.name}")
+            # A group of the name may be left of a package that was removed; useradd would refuse to make it again.
+            group = ["--gid", user.name] if _group_exists(user.name) else ["--user-group"]
+            _run(["useradd", "--system", *group, *home, *groups, user.name], f"user {user.name}")
 
 
 def _user_exists(name: str) -> bool:
     try:
         pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return True
+
+
+def _group_exists(name: str) -> bool:
+    try:
+        grp.getgrnam(name)
     except KeyError:
         return False
     return True

@@ -21,6 +21,7 @@ OUTWARD_FOLDERS = ("/etc", "/var/lib", "/var/log", "/run")
 NAME = re.compile(r"[a-z0-9][a-z0-9_.@-]{0,63}")
 DIGEST = re.compile(r"[0-9a-f]{64}")
 EFFECTS = ("none", "reload", "restart")
+MANAGERS = ("systemd", "supervisor")
 ARCHIVE_KINDS = ("deb", "tar", "zip", "file")
 
 
@@ -111,7 +112,13 @@ def validate(manifest: wire.Manifest, root: str) -> None:
 
     Raises AgentError `manifest-refused` with all problems in its detail.
     """
-    problems = [*_tree_problems(manifest), *_outward_problems(manifest, root), *_unit_problems(manifest, root)]
+    managers = [] if manifest.manager in MANAGERS else [f"there is no service manager {manifest.manager!r}"]
+    problems = [
+        *managers,
+        *_tree_problems(manifest),
+        *_outward_problems(manifest, root),
+        *_unit_problems(manifest, root),
+    ]
     if problems:
         raise AgentError(
             exit_code=USAGE,
@@ -166,6 +173,8 @@ def _tree_problems(manifest: wire.Manifest) -> list[str]:
                 problems.append(f"archive {archive.name!r} has no SHA-256 digest")
             if archive.kind not in ARCHIVE_KINDS:
                 problems.append(f"archive {archive.name!r} is of unknown kind {archive.kind!r}")
+            if archive.size < 0:
+                problems.append(f"archive {archive.name!r} has size {archive.size}")
             if archive.kind == "file" and not is_plain_relative(archive.path):
                 problems.append(f"archive {archive.name!r} goes to {archive.path!r}, which is not a plain path")
     problems += [f"path {path!r} is there twice" for path in _doubles(file.path for file in manifest.files)]

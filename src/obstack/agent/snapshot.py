@@ -144,14 +144,19 @@ def load(path: str) -> Snapshot:
 def _copy_tree(source: str, target: str) -> None:
     """Copy a folder with modes, owners and times; blocks that never change are linked where the file system can."""
     with durable.explained(target):
+        os.mkdir(target, 0o700)
+        copied = []
         for base, folders, names in os.walk(source):
             there = os.path.normpath(os.path.join(target, os.path.relpath(base, source)))
-            os.makedirs(there, exist_ok=True)
-            _copy_attributes(base, there)
+            os.makedirs(there, mode=0o700, exist_ok=True)
+            copied.append((base, there))
             block = _is_in_block(source, base)
             links = [name for name in folders if os.path.islink(os.path.join(base, name))]
             for name in (*names, *links):
                 _copy_entry(os.path.join(base, name), os.path.join(there, name), block)
+        # At the end, inner folders first: while root writes here, nobody else may, and times stay as they were.
+        for base, there in reversed(copied):
+            _copy_attributes(base, there)
         sync_tree(target)
 
 

@@ -39,6 +39,24 @@ def decide(paths: Paths, old: wire.Manifest | None, new: wire.Manifest) -> tuple
     return tuple(found)
 
 
+def refuse_mounts(changes: tuple[FormatChange, ...]) -> None:
+    """Raise AgentError `data-on-mount` when the data could not be exchanged by a rename on the way back."""
+    for change in changes:
+        directory = change.old.state.directory if change.old.state else ""
+        place = os.path.realpath(directory)
+        if os.path.ismount(place):
+            raise AgentError(
+                exit_code=CHANGE_FAILED,
+                code="data-on-mount",
+                what=f"The data format of {change.new.name} changes, and its folder is a mount point, "
+                "which no rename can exchange: there would be no way back.",
+                where=place,
+                do=f"mount the disk elsewhere, let {directory} be a link to a folder on it, "
+                "and run: observability apply",
+                state="nothing was changed",
+            )
+
+
 def refuse_downgrade(changes: tuple[FormatChange, ...]) -> None:
     """Raise AgentError `format-downgrade` when a version would be left with data it cannot read."""
     for change in changes:

@@ -146,6 +146,7 @@ def _prove(
     machine.event("stage", "done", manifest.identity[:12])
     formats = statedata.decide(machine.paths, seen.old, manifest)
     statedata.refuse_downgrade(formats)
+    statedata.refuse_mounts(formats)
     check(machine, manifest, tree, writer)
     return formats
 

@@ -72,13 +72,16 @@ def test_a_record_of_a_dead_holder_names_nobody(tmp_path: Path) -> None:
 def test_whoever_waited_for_a_file_that_a_purge_took_away_locks_the_new_one(tmp_path: Path) -> None:
     path = tmp_path / "state/lock"
     path.parent.mkdir()
-    with holder(path, "silent") as first, subprocess.Popen(
-        [sys.executable, "-c", WAIT, str(path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"PYTHONPATH": "src"},
-    ) as second:
+    with (
+        holder(path, "silent") as first,
+        subprocess.Popen(
+            [sys.executable, "-c", WAIT, str(path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PYTHONPATH": "src"},
+        ) as second,
+    ):
         assert second.stdout is not None and second.stdout.readline() == "waiting\n"
         time.sleep(3 * lock.POLL_S)
         path.unlink()

@@ -98,6 +98,7 @@ def test_below_a_root_only_the_root_is_allowed() -> None:
         {"files": (replace(GOOD.files[0], owner="root:root"), GOOD.files[1])},
         {"links": (wire.LinkEntry("/etc/nginx", "../../etc"),)},
         {"links": (wire.LinkEntry("/etc/nginx", "artifacts/nginx"),)},
+        {"manager": "openrc"},
         {"users": (wire.UserEntry("-rf"),)},
         {"artifacts": (wire.ArtifactEntry("../x", "1", ()),)},
         {"artifacts": (wire.ArtifactEntry("x", "1", (wire.ArchiveEntry("x", "c" * 64, 1, "exe"),)),)},
