@@ -28,11 +28,7 @@ def uninstall(machine: Machine, *, purge: bool, who: str) -> wire.Reply:
     writer = record.begin(machine.paths.transactions, verb="uninstall", who=who, previous=previous, target=None)
     try:
         writer.append("uninstalling", purge=purge)
-        with machine.interrupts.shielded():
-            dismantle(machine, writer, purge=purge)
-    except AgentError as error:
-        error.state = "the uninstall was begun and is not at its end; whatever command comes next goes on with it"
-        raise
+        dismantle(machine, writer, purge=purge)
     finally:
         writer.close()
     return wire.Reply("committed", None, previous, data={"purged": purge})
@@ -40,6 +36,15 @@ def uninstall(machine: Machine, *, purge: bool, who: str) -> wire.Reply:
 
 def dismantle(machine: Machine, writer: Writer, *, purge: bool) -> None:
     """Do, or end, an uninstall. Idempotent. Raises AgentError."""
+    try:
+        with machine.interrupts.shielded():
+            _dismantle(machine, writer, purge)
+    except AgentError as error:
+        error.state = "the uninstall was begun and is not at its end; whatever command comes next goes on with it"
+        raise
+
+
+def _dismantle(machine: Machine, writer: Writer, purge: bool) -> None:
     manifest = _leaving(machine, writer)
     if manifest is not None:
         actions = impact.decide(manifest, None)
