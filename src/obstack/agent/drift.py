@@ -40,6 +40,10 @@ def _tree(machine: Machine, manifest: wire.Manifest) -> list[wire.Drift]:
         "owner-changed": "the owner is not that of the generation",
     }
     found = []
+    for folder in stage.folders(manifest):
+        kind = stage.folder_difference(tree, folder)
+        if kind is not None:
+            found.append(wire.Drift(kind, folder, details[kind]))
     for file in manifest.files:
         kind = stage.file_difference(tree, file, attributes=True)
         if kind is not None:

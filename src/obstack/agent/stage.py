@@ -6,6 +6,7 @@ has what the file must be. Making a tree whole again is the same work as making 
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -17,6 +18,9 @@ from obstack.agent.faults import ROLLBACK_FAILED, AgentError
 from obstack.agent.machine import Machine
 from obstack.agent.paths import Paths
 from obstack.agent.store import PARTIAL, file_digest
+
+FOLDER_MODE = 0o755
+"""Of every folder of a tree; what must not be read by all is a file of its own mode."""
 
 
 def load_manifest(machine: Machine, identity: str) -> wire.Manifest:
@@ -131,8 +135,11 @@ def mend_tree(machine: Machine, manifest: wire.Manifest, aside: str | None = Non
 
 
 def own_tree(machine: Machine, manifest: wire.Manifest) -> None:
-    """Give every file of the tree its mode and owner, as far as they differ. Raises AgentError."""
+    """Give every folder and file of the tree its mode and owner, as far as they differ. Raises AgentError."""
     tree = machine.paths.generation(manifest.identity)
+    for folder in folders(manifest):
+        if folder_difference(tree, folder):
+            durable.set_attributes(os.path.join(tree, folder), FOLDER_MODE, "root", "root")
     for file in manifest.files:
         if file_difference(tree, file, attributes=True):
             # Crash here: some files have their owner already; the next run gives the others theirs.
@@ -157,6 +164,33 @@ def file_difference(tree: str, file: wire.FileEntry, attributes: bool = False) -
     if attributes and not owned(status, file.owner, file.group, path):
         return "owner-changed"
     return None
+
+
+def folders(manifest: wire.Manifest) -> list[str]:
+    """Return the folders that the files of a generation are in, outermost first."""
+    found = {folder for file in manifest.files for folder in itertools.accumulate(file.path.split("/")[:-1], _below)}
+    return sorted(found)
+
+
+def _below(folder: str, name: str) -> str:
+    return f"{folder}/{name}"
+
+
+def folder_difference(tree: str, folder: str) -> str | None:
+    """Return the kind of drift of one folder, or None: services must get to their files, and write none there.
+
+    One that is gone, or is no folder any more, is told by the files in it.
+    """
+    path = os.path.join(tree, folder)
+    try:
+        status = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if not stat.S_ISDIR(status.st_mode):
+        return None
+    if stat.S_IMODE(status.st_mode) != FOLDER_MODE:
+        return "mode-changed"
+    return None if owned(status, "root", "root", path) else "owner-changed"
 
 
 def owned(status: os.stat_result, owner: str, group: str, path: str) -> bool:
