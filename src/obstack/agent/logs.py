@@ -130,12 +130,20 @@ def _wanted(
     process: subprocess.Popen[bytes], query: Query, pattern: re.Pattern[str] | None, cancelled: Callable[[], bool]
 ) -> Iterator[wire.Event]:
     last: deque[wire.Event] = deque(maxlen=query.lines)
+    live = seen = False
     assert process.stdout is not None and process.stderr is not None  # noqa: S101 - both were asked for as pipes
     for line in _lines(process.stdout, cancelled):
+        if line is None:
+            if query.follow:  # what is kept has been read to its end; from now on lines come as they are written
+                yield from last
+                last.clear()
+                live = seen
+            continue
+        seen = True
         event = parse_line(line)
         if event is None or (pattern and not pattern.search(event.message)):
             continue
-        if query.follow or pattern is None:
+        if live or pattern is None:
             yield event
         else:
             last.append(event)
@@ -145,11 +153,13 @@ def _wanted(
         raise ServiceFailure("", f"journalctl ended with {process.returncode}", complaint)
 
 
-def _lines(pipe: IO[bytes], cancelled: Callable[[], bool]) -> Iterator[bytes]:
+def _lines(pipe: IO[bytes], cancelled: Callable[[], bool]) -> Iterator[bytes | None]:
+    """Yield each line, and None whenever nothing has come for a while."""
     rest = b""
     descriptor = pipe.fileno()
     while not cancelled():
         if not select.select([descriptor], [], [], POLL_S)[0]:
+            yield None
             continue
         chunk = os.read(descriptor, 1 << 16)
         if not chunk:

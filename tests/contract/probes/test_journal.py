@@ -207,3 +207,18 @@ def test_logs_follows_until_cancelled(stack: Stack, bridge: Bridge) -> None:
         if event.message == "before":
             bridge.write("live", b"after\n")
     assert seen == ["before", "after"]
+
+
+def test_logs_that_are_followed_begin_with_the_last_lines_that_match(stack: Stack, bridge: Bridge) -> None:
+    bridge.write("followed", b"GET /a\nGET /b\nPOST /c\n")
+    entries(stack, "followed", 3)
+    seen: list[str] = []
+    way = stack.journalctl()
+    journal = Journal(tuple(way["journalctl"]), tuple(way["environment"].items()), way["journal"])
+    deadline = time.monotonic() + 20
+    query = Query(["followed"], lines=1, grep="^GET", follow=True)
+    for event in read_logs(journal, query, lambda: "GET /e" in seen or time.monotonic() > deadline):
+        seen.append(event.message)
+        if event.message == "GET /b":
+            bridge.write("followed", b"POST /d\nGET /e\n")
+    assert seen == ["GET /b", "GET /e"]
