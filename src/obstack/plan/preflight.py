@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from obstack.agent.wire import Fact
-from obstack.errors import Problem, StackError
+from obstack.errors import WHOLE_FILE, Problem, StackError
 
 GIB: Final = 1 << 30
 MIB: Final = 1 << 20
@@ -111,7 +111,8 @@ def configuration_findings(problems: Iterable[Problem]) -> tuple[Finding, ...]:
 
 
 def _problem_text(problem: Problem) -> str:
-    return f"{problem.path}: {problem.message}" if problem.line else f"The file {problem.file} {problem.message}."
+    whole = problem.path == WHOLE_FILE
+    return f"The file {problem.file} {problem.message}." if whole else f"{problem.path}: {problem.message}"
 
 
 def error_finding(error: StackError) -> Finding:

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from obstack.agent.wire import Fact
-from obstack.errors import Problem
+from obstack.errors import WHOLE_FILE, Problem
 from obstack.plan.preflight import (
     ADVICE,
     GIB,
@@ -164,6 +164,12 @@ def test_faults_of_the_configuration_are_findings_too() -> None:
     (finding,) = configuration_findings([problem])
     assert blocked([finding])
     assert finding.where == "config/global.yaml:3:9"
+    missing = Problem("config/global.yaml", 0, 0, "domain", "is required", "add it")
+    whole = Problem("config/global.yaml", 0, 0, WHOLE_FILE, "does not exist", "make it")
+    assert [finding.what for finding in configuration_findings([missing, whole])] == [
+        "domain: is required",
+        "The file config/global.yaml does not exist.",
+    ]
 
 
 def test_without_a_valid_configuration_the_machine_is_judged_all_the_same() -> None:
