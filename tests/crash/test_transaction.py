@@ -130,6 +130,22 @@ def test_when_the_way_back_fails_a_person_is_told(small: World) -> None:
     small.apply(one)
 
 
+def test_a_generation_whose_manifest_is_lost_is_left_by_what_the_error_says(small: World) -> None:
+    one = small.generation("one")
+    small.apply(one)
+    for copy in (
+        small.state / "generations" / one.identity / "manifest.json",
+        small.state / "store/blobs" / one.identity,
+    ):
+        copy.chmod(0o600)
+        copy.write_bytes(b"damaged")
+    reply = small.ask("apply", small.generation("two"))
+    assert reply.fault is not None
+    assert (reply.fault.code, reply.fault.do.partition("    ")[0]) == ("generation-missing", "observability uninstall")
+    assert small.ask("uninstall", purge=False).fault is None
+    assert small.apply(one).outcome == "committed"
+
+
 def test_drift_of_every_kind_is_seen_and_healed(small: World) -> None:
     one = small.generation("one")
     small.apply(one)

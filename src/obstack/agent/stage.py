@@ -41,7 +41,9 @@ def load_manifest(machine: Machine, identity: str) -> wire.Manifest:
         code="generation-missing",
         what=f"Generation {identity[:12]} is not on this machine, or its manifest is damaged.",
         where=machine.paths.manifest(identity),
-        do="observability apply",
+        do="observability uninstall    (data stay), then set it up again"
+        if identity == machine.current()
+        else "observability generations list    and choose another",
     )
 
 
