@@ -86,7 +86,8 @@ def _undone(server: Server) -> Iterator[Row]:
     server.machine.write("/etc/systemd/system/stranger.service", STRANGER)
     server.machine.succeed("systemctl daemon-reload; systemctl start stranger")
     server.machine.push(ALTERED, f"{FOLDER}/altered.py")
-    server.configure(**QUICK)
+    # With something of nginx's own configured too, so that its old configuration cannot pass for the new one.
+    server.configure(**QUICK, front_door={"http_port": 8080})
     alter = [".venv/bin/python", "-I", "altered.py", json.dumps(UPSTREAM)]
     result = server.machine.run(alter, directory=FOLDER, timeout_s=180)
     if result.code != 3:
