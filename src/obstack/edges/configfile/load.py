@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any, Final
@@ -58,7 +59,7 @@ class FileConfigurations:
         if environment is not None:
             tree = merge(tree, _named(trees[1], documents[1].file, environment))
         values, marks = unfold(tree)
-        return _judge(values, Sources(files, lines, marks))
+        return _with_problems(problems, _judge(values, Sources(files, lines, marks)))
 
     def examine_file(self, file: FilePath) -> Examination:
         """Given a file that stands alone, return what could be read and every problem found."""
@@ -96,7 +97,20 @@ def _alone(document: Document) -> Examination:
     if document.tree is None:
         return Examination(None, Sources(files, lines, {}), document.problems)
     values, marks = unfold(document.tree)
-    return _judge(values, Sources(files, lines, marks))
+    return _with_problems(document.problems, _judge(values, Sources(files, lines, marks)))
+
+
+def _with_problems(read: Sequence[Problem], judged: Examination) -> Examination:
+    """Add the problems that were found in reading; what is wrong because of them is not told again."""
+    if not read:
+        return judged
+    told = [problem.path for problem in read]
+    others = [
+        problem
+        for problem in judged.problems
+        if not any(problem.path == path or problem.path.startswith((f"{path}.", f"{path}[")) for path in told)
+    ]
+    return Examination(None, judged.sources, judged.sources.in_order([*read, *others]))
 
 
 def _init_remedy(folder: FilePath) -> str:

@@ -56,7 +56,10 @@ Tree = Scalar | Sequence | Mapping
 
 @dataclass(frozen=True)
 class Document:
-    """One file: its tree (None when it could not be read as a mapping), lines and problems."""
+    """One file: its tree (None when it could not be read as a mapping), lines and problems.
+
+    With problems of single keys there is a tree all the same, so that the rest of the file can be judged too.
+    """
 
     file: str
     tree: Mapping | None
@@ -125,7 +128,8 @@ class _Reader:
                 message = f"must be a mapping of keys and values at its top level, but is {kind}"
                 self._report(tree.place, (), message, "Write for example: domain: observability.example.org")
             tree = Mapping({}, Origin(self.file))
-        return Document(self.file, None if self.problems else tree, self.lines, tuple(self.problems))
+        unusable = any(problem.path == WHOLE_FILE for problem in self.problems)
+        return Document(self.file, None if unusable else tree, self.lines, tuple(self.problems))
 
     def _refuse(self, place: Origin, message: str, remedy: str) -> Document:
         return _refused(self.file, self.lines, place, message, remedy)
