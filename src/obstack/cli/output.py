@@ -18,8 +18,10 @@ import click
 from obstack.errors import WHOLE_FILE, ConfigurationError, Problem, StackError
 
 DETAIL_LINES = 20
-NARROWEST = 20
-"""A column with less room than this is left to the terminal to break."""
+NARROWEST = 24
+"""A last column with less room than this goes below the others."""
+BELOW = 4
+"""How far it is indented there."""
 
 
 def sanitize(text: str) -> str:
@@ -65,23 +67,32 @@ def table(
 ) -> list[str]:
     """Given rows of cells, return a text for each, with the columns aligned; no line ends in blanks.
 
-    On a terminal that is too narrow the last column is broken between words and goes on below itself. `margin` is how
-    much the caller puts before each text; `width` stands for the terminal's.
+    On a terminal that is too narrow the last column is broken between words and goes on below itself, or stands below
+    the others. `margin` is how much the caller puts before each text; `width` stands for the terminal's.
     """
     width = terminal_width() if width is None else width
     cells = [[sanitize(cell).replace("\n", " ") for cell in row] for row in ([header, *rows] if header else rows)]
     columns = max((len(row) for row in cells), default=0)
     widths = [max((len(row[index]) for row in cells if index < len(row)), default=0) for index in range(columns)]
     before = sum(widths[:-1]) + gap * (columns - 1)
-    room = width - margin - before if width else 0
     texts = []
     for row in cells:
-        if room >= NARROWEST and len(row) == columns and len(row[-1]) > room:
-            broken = textwrap.wrap(row[-1], room, break_on_hyphens=False)
-            row[-1] = ("\n" + " " * (margin + before)).join(broken)
-        padded = (cell.ljust(size) for cell, size in zip(row[:-1], widths, strict=False))
-        texts.append((" " * gap).join([*padded, *row[-1:]]).rstrip())
+        padded = [cell.ljust(size) for cell, size in zip(row[:-1], widths, strict=False)]
+        text = (" " * gap).join([*padded, *row[-1:]]).rstrip()
+        if width and len(row) == columns and row[-1] and margin + len(text) > width:
+            text = _broken(
+                "".join(cell + " " * gap for cell in padded), row[-1], margin + before, margin + BELOW, width
+            )
+        texts.append(text)
     return texts
+
+
+def _broken(line: str, last: str, beside: int, below: int, width: int) -> str:
+    """Break a row's last cell between words: beside the others, or below them where there is too little room."""
+    indent = beside if width - beside >= NARROWEST else below
+    pieces = textwrap.wrap(last, max(width - indent, NARROWEST), break_on_hyphens=False)
+    first = line + pieces.pop(0) if indent == beside else line.rstrip()
+    return "\n".join([first, *(" " * indent + piece for piece in pieces)])
 
 
 def terminal_width() -> int | None:
