@@ -30,7 +30,7 @@ def describe_machine() -> str:
     processor = _field(Path("/proc/cpuinfo"), "model name", ":") or platform.machine()
     load = os.getloadavg()[0]
     return (
-        f"{name}, Linux {platform.release()}, Python {platform.python_version()}, "
+        f"{name}, Linux {'.'.join(platform.release().split('.')[:2])}, Python {platform.python_version()}, "
         f"{os.cpu_count()} x {processor}, {memory_gib:.0f} GiB; load at the beginning {load:.1f}"
     )
 
