@@ -32,7 +32,7 @@ PROVEN: Final = ("record-after-gated", "record-before-committed", "record-after-
 SMALL: Final = {
     # the way back of a change whose gate is red, and its snapshots
     *("snapshot", "restore-aside", "restore-place", "undo-restore", "record-before-snapshot", "record-after-snapshot"),
-    *("record-before-restored", "record-after-restored", "mend-file"),
+    *("record-before-restoring", "record-after-restoring", "mend-file"),
     # pruning
     *("discard-tree", "discard-artifact", "prune-blob", "prune-run", "prune-snapshot"),
 }
@@ -179,7 +179,9 @@ def assert_nothing(server: Server, *outcomes: str) -> None:
 # ------------------------------------------------------------------------------------------------------- the tests
 
 
-@pytest.mark.parametrize("point", ["install-agent", "artifact", "user", "directory", "outward-link", "outward-unit"])
+@pytest.mark.parametrize(
+    "point", ["install-agent", "artifact", "ledger", "user", "directory", "outward-link", "outward-unit"]
+)
 def test_a_kill_in_the_first_apply_leaves_nothing(life: Life, point: str) -> None:
     kill(life.server, point, *APPLY)
     life.server.succeed("recover")
@@ -220,12 +222,23 @@ def test_a_kill_at_every_step_of_a_change(running: Life) -> None:
     assert server.document("health")["healthy"] is True
 
 
-@pytest.mark.parametrize("point", ["record-before-rolling-back", "act-node-exporter", "record-before-rolled-back"])
-def test_a_kill_in_the_middle_of_recovery(running: Life, point: str) -> None:
+RECOVERIES: Final = {
+    "tree": ("record-before-abandoned", "record-after-abandoned"),
+    "acted-prometheus": (
+        *("record-before-rolling-back", "record-after-rolling-back", "act-node-exporter"),
+        *("record-before-rolled-back", "record-after-rolled-back"),
+    ),
+}
+"""Where a change dies, and where its recovery then dies again and again."""
+
+
+@pytest.mark.parametrize("died_at", RECOVERIES)
+def test_recovery_may_die_as_often_as_it_likes(running: Life, died_at: str) -> None:
     server, old = running.server, running.server.current()
     running.propose()
-    kill(server, "acted-prometheus", *APPLY)
-    kill(server, point, "recover")
+    kill(server, died_at, *APPLY)
+    for point in RECOVERIES[died_at]:
+        kill(server, point, "recover")
     server.document("recover")
     assert_whole(server, old, running.in_force)
 
@@ -264,12 +277,16 @@ def test_a_kill_of_the_recovery_at_boot(running: Life) -> None:
     assert_whole(server, old, running.in_force)
 
 
-@pytest.mark.parametrize("point", ["uninstall-state", "outward-remove"])
-def test_a_kill_in_an_uninstall_is_carried_on(running: Life, point: str) -> None:
-    server = running.server
-    kill(server, point, "uninstall", "--yes")
+def test_a_kill_in_an_uninstall_is_carried_on(running: Life) -> None:
+    server, old = running.server, running.server.current()
+    kill(server, "record-before-uninstalling", "uninstall", "--yes")
     server.succeed("recover")
-    assert_nothing(server)
+    assert server.current() == old
+    kill(server, "record-after-uninstalling", "uninstall", "--yes")
+    for point in ("outward-remove", "uninstall-state"):
+        kill(server, point, "recover")
+    server.succeed("recover")
+    assert_nothing(server, "committed")
 
 
 def test_a_power_cut_in_an_uninstall_is_carried_on_at_boot(running: Life) -> None:
