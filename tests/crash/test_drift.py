@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 
-from crash.world import World
+from crash.world import WORKER, World
 
 
 def test_a_folder_that_services_cannot_enter_or_others_can_write_is_seen_and_healed(small: World) -> None:
@@ -23,3 +23,30 @@ def test_a_folder_that_services_cannot_enter_or_others_can_write_is_seen_and_hea
     small.apply(one)
     assert [stat.S_IMODE(folder.stat().st_mode) for folder in (closed, open_to_all)] == [0o755, 0o755]
     assert small.pids() == pids
+
+
+def test_a_folder_in_the_place_of_a_file_gives_way_and_what_is_in_it_is_kept(small: World) -> None:
+    one = small.generation("one")
+    small.apply(one)
+    place = small.root / "etc/alpha/alpha.conf"
+    place.unlink()
+    (place / "deeper").mkdir(parents=True)
+    (place / "deeper/note").write_text("made by hand\n")
+    reply = small.apply(one)
+    assert reply.outcome == "committed"
+    aside = small.state / "transactions" / str(reply.data["transaction"]) / "aside/etc/alpha"
+    assert (aside / "alpha.conf/deeper/note").read_text() == "made by hand\n"
+
+
+def test_a_unit_file_changed_by_hand_is_kept_and_the_old_one_of_a_change_is_not(small: World) -> None:
+    small.apply(small.generation("one"))
+    unit = small.root / "etc/supervisor/conf.d/alpha.conf"
+    edited = unit.read_text() + "priority=5\n"
+    unit.write_text(edited)
+    changed = small.apply(small.generation("two", version=2, program=WORKER.format(version=2)))
+    kept = [
+        path.relative_to(small.state / "transactions" / str(changed.data["transaction"]) / "aside")
+        for path in (small.state / "transactions").rglob("aside/units/*")
+    ]
+    assert [str(path) for path in kept] == ["units/alpha.conf"]
+    assert (small.state / "transactions" / str(changed.data["transaction"]) / "aside" / kept[0]).read_text() == edited

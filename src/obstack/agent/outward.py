@@ -19,6 +19,7 @@ from obstack.agent.faults import CHANGE_FAILED, AgentError
 from obstack.agent.ledger import Ledger
 from obstack.agent.machine import Machine
 from obstack.agent.stage import owned
+from obstack.agent.store import file_digest
 
 
 @dataclass(frozen=True)
@@ -100,10 +101,11 @@ def prepare(machine: Machine, manifest: wire.Manifest) -> None:
             durable.set_attributes(os.path.realpath(entry.path), entry.mode, entry.owner, entry.group)
 
 
-def converge(machine: Machine, manifest: wire.Manifest | None) -> bool:
+def converge(machine: Machine, manifest: wire.Manifest | None, aside: str | None = None) -> bool:
     """Make links and unit definitions outside fit the manifest, or remove all of ours when it is None.
 
-    What fits already is not touched; returns whether anything was changed. Raises AgentError.
+    What fits already is not touched; returns whether anything was changed. A definition that a hand changed is kept
+    below folder `aside` when one is given. Raises AgentError.
     """
     ledger = machine.ledger()
     goal = wanted(machine, manifest)
@@ -130,6 +132,8 @@ def converge(machine: Machine, manifest: wire.Manifest | None) -> bool:
     for path, source in goal.definitions.items():
         origin = os.path.join(machine.paths.current, source)
         if not same_file(origin, path):
+            if aside is not None:
+                _keep_edit(machine, path, os.path.join(aside, source))
             # Crash here: unit files of both generations, none of them acted on; recovery converges again.
             durable.crash_point("outward-unit")
             durable.make_directory(os.path.dirname(path), 0o755)
@@ -248,6 +252,17 @@ def _left_directories(ledger: Ledger, goal: Wanted) -> list[tuple[str, str]]:
         if kind == "directory" and (durable.remove_directory(name) or not os.path.lexists(name)):
             gone.append((kind, name))
     return gone
+
+
+def _keep_edit(machine: Machine, path: str, kept: str) -> None:
+    """Copy a definition that is none of the store's, which a hand must have made, to the path `kept`."""
+    if os.path.islink(path) or not os.path.isfile(path):
+        return
+    with open(path, "rb") as stream:
+        ours = machine.store.has_blob(file_digest(stream))
+    if not ours:
+        durable.make_directory(os.path.dirname(kept), 0o700)
+        durable.copy_file(path, kept, 0o600)
 
 
 def _remove(path: str) -> bool:

@@ -43,6 +43,11 @@ class Transaction:
         """Return the folder's name."""
         return os.path.basename(self.folder)
 
+    @property
+    def aside(self) -> str:
+        """Where the run keeps what a hand had changed and it put right."""
+        return os.path.join(self.folder, "aside")
+
     def last(self, *steps: str) -> dict[str, Any] | None:
         """Return the last entry whose step is one of `steps`."""
         return next((entry for entry in reversed(self.entries) if entry["step"] in steps), None)

@@ -12,7 +12,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from dataclasses import dataclass
 
@@ -91,7 +90,7 @@ def _go_back(machine: Machine, writer: Writer, touched: set[str] | None, boot: b
         target = stage.load_manifest(machine, target_id)
         previous = stage.load_manifest(machine, previous_id) if previous_id else None
         if previous is not None:
-            stage.mend_tree(machine, previous, _aside(transaction))
+            stage.mend_tree(machine, previous, transaction.aside)
         way = transition.Transition(
             machine,
             writer,
@@ -142,10 +141,6 @@ def _actions(
         else a
         for a in actions
     )
-
-
-def _aside(transaction: Transaction) -> str:
-    return os.path.join(transaction.folder, "aside")
 
 
 def _failed(machine: Machine, writer: Writer, error: AgentError, previous: str | None) -> AgentError:

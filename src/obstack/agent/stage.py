@@ -125,6 +125,7 @@ def mend_tree(machine: Machine, manifest: wire.Manifest, aside: str | None = Non
         difference = file_difference(tree, file)
         if difference in ("file-changed", "file-missing"):
             _set_aside(tree, file.path, aside)
+            _make_room(os.path.join(tree, file.path))
             # Crash here: the file is as it was, or as it must be; whoever comes next compares again.
             durable.crash_point("mend-file")
             _write(machine, tree, file)
@@ -250,6 +251,12 @@ def _set_aside(tree: str, name: str, aside: str | None) -> None:
     target = os.path.join(aside, name)
     durable.make_directory(os.path.dirname(target), 0o700)
     durable.copy_file(source, target, 0o600)
+
+
+def _make_room(path: str) -> None:
+    """Remove a folder that took a file's place. What was in it is gone by then, as files that nobody expected."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        durable.remove_tree(path)
 
 
 def _digest(path: str) -> str:

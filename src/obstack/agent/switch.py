@@ -112,7 +112,7 @@ def _transact(machine: Machine, manifest: wire.Manifest, seen: Comparison, write
     results: tuple[wire.GateResult, ...] = ()
     try:
         if seen.old is not None and seen.old.identity == manifest.identity:
-            stage.mend_tree(machine, manifest, os.path.join(writer.transaction.folder, "aside"))
+            stage.mend_tree(machine, manifest, writer.transaction.aside)
         way.run()
         machine.event("switch", "done", f"{manifest.identity[:12]} is in force")
         machine.event("gate", "started", f"{len(manifest.gates)} gates")

@@ -56,7 +56,7 @@ class Transition:
         # Crash here: `current` and the outside belong to different generations; recovery converges to one of them.
         durable.crash_point("flipped")
         # On a way back the files may have been put right already by one that died before it could say so.
-        if outward.converge(self.machine, self.new) or self.resolute:
+        if outward.converge(self.machine, self.new, self.writer.transaction.aside) or self.resolute:
             self._reload_definitions()
         self._act_on_all("start", "restart", "reload")
         if self.failures:
