@@ -15,6 +15,8 @@ from obstack.agent.paths import Paths, current_identity
 from obstack.agent.services import ServiceManager
 from obstack.agent.store import Store
 
+INTERRUPTIONS = (signal.SIGTERM, signal.SIGINT)
+
 
 class Interrupts:
     """Turns SIGTERM and SIGINT into an error, but only where the work can be left: in an open region.
@@ -30,10 +32,14 @@ class Interrupts:
         self._shielded = False
 
     def install(self) -> None:
-        """Take over the signals of this process. A hang-up (the terminal or the connection went) is ignored."""
+        """Take over the signals of this process. A hang-up (the terminal or the connection went) is ignored.
+
+        Who started the agent holds the others back until now: one that came meanwhile is received here.
+        """
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, self._receive)
         signal.signal(signal.SIGINT, self._receive)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPTIONS)
 
     @contextlib.contextmanager
     def region(self) -> Iterator[None]:

@@ -51,15 +51,16 @@ class LocalChannel:
         # -I -S: the agent is given the standard library and nothing else.
         argv = [self.python, "-I", "-S", str(agent_folder(self.cache)), "--root", self.root, "serve"]
         with tempfile.TemporaryFile() as complaints:
-            process = subprocess.Popen(
-                argv,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=complaints,
-                start_new_session=True,
-                cwd="/",
-                env=self._environment(),
-            )
+            with _held_back():
+                process = subprocess.Popen(
+                    argv,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=complaints,
+                    start_new_session=True,
+                    cwd="/",
+                    env=self._environment(),
+                )
             with process, _forwarded(process):
                 reply = _converse(process, request, contents, on_event)
                 with contextlib.suppress(OSError):
@@ -133,6 +134,16 @@ def _serve(process: subprocess.Popen[bytes], need: wire.Need, contents: Contents
                     _send(process, chunk)
         else:
             _send(process, wire.line(wire.Blob(digest, -1)))
+
+
+@contextlib.contextmanager
+def _held_back() -> Iterator[None]:
+    """Start a program with interruptions held back: the agent receives them once it can answer, and does not die."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager

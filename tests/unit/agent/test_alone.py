@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import signal
 import subprocess
 import sys
 import zipfile
@@ -72,4 +73,18 @@ def test_a_bad_request_is_answered_and_touches_nothing(tmp_path: Path, line: str
     done = subprocess.run(argv, input=f"{line}\n", capture_output=True, text=True)
     assert done.returncode == 2
     assert json.loads(done.stdout)["fault"]["exit_code"] == 2
+    assert not (tmp_path / "root").exists()
+
+
+def test_an_interruption_while_it_starts_is_answered(tmp_path: Path) -> None:
+    argv = [sys.executable, "-I", "-S", str(agent_folder(tmp_path)), "--root", str(tmp_path / "root"), "serve"]
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
+    try:
+        process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    process.terminate()
+    output, _ = process.communicate('{"protocol":1,"verb":"apply"}\n', timeout=60)
+    assert process.returncode == 130
+    assert json.loads(output)["fault"]["code"] == "interrupted"
     assert not (tmp_path / "root").exists()
