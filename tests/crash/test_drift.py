@@ -6,6 +6,8 @@ import os
 import stat
 
 from crash.world import WORKER, World
+from obstack.agent import wire
+from obstack.ports import Contents
 
 
 def test_a_folder_that_services_cannot_enter_or_others_can_write_is_seen_and_healed(small: World) -> None:
@@ -50,3 +52,24 @@ def test_a_unit_file_changed_by_hand_is_kept_and_the_old_one_of_a_change_is_not(
     ]
     assert [str(path) for path in kept] == ["units/alpha.conf"]
     assert (small.state / "transactions" / str(changed.data["transaction"]) / "aside" / kept[0]).read_text() == edited
+
+
+def test_units_that_a_failed_way_back_left_behind_are_acted_on_by_the_next_run(small: World) -> None:
+    one = small.generation("one")
+    small.apply(one)
+    two = small.generation("two", version=2, gate="red")
+    definition = small.root / "etc/supervisor/conf.d/beta.conf"
+
+    def obstruct(event: wire.Event) -> None:
+        if (event.step, event.state) == ("gate", "started"):
+            definition.unlink()
+            definition.mkdir()
+
+    request = wire.Request("apply", manifest=two.manifest)
+    reply = small.channel().ask(request, Contents(blobs=two.blobs), obstruct)
+    assert reply.fault is not None and reply.fault.exit_code == 4
+    definition.rmdir()
+    refused = small.generation("three", checks=(wire.CheckEntry("never", ("false",)),))
+    assert small.ask("apply", refused).outcome == "refused"
+    small.apply(one)
+    assert small.ask("apply", one).outcome == "unchanged"

@@ -37,6 +37,17 @@ def decide(
     )
 
 
+def strongest(actions: Iterable[wire.Action], others: Iterable[wire.Action]) -> tuple[wire.Action, ...]:
+    """Given two decisions about units, return the first with what the other demands more of a unit that runs."""
+    demanded = {action.unit: action for action in others}
+    return tuple(
+        other
+        if (other := demanded.get(action.unit)) and STRENGTH.get(other.action, 0) > STRENGTH.get(action.action, 2)
+        else action
+        for action in actions
+    )
+
+
 def ordered(units: Iterable[wire.UnitEntry]) -> tuple[wire.UnitEntry, ...]:
     """Given units, return them with every unit behind those it comes after; otherwise in the given order.
 

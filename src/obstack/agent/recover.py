@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 from dataclasses import dataclass
 
@@ -79,6 +80,20 @@ def go_back(machine: Machine, writer: Writer, *, touched: set[str] | None, boot:
     """
     with machine.interrupts.shielded():
         return _go_back(machine, writer, touched, boot)
+
+
+def left_behind(machine: Machine) -> wire.Manifest | None:
+    """Return the generation that units may still run although it is not in force; None when all is settled.
+
+    It is that of a run whose way back failed: nobody knows which units had been acted on, until a later run has.
+    """
+    for transaction in record.history(machine.paths.transactions):
+        if transaction.outcome == "rollback-failed":
+            with contextlib.suppress(AgentError):  # one that is gone says nothing more
+                return stage.load_manifest(machine, record.parties(transaction)[1])
+        if transaction.outcome != "abandoned":
+            return None
+    return None
 
 
 def _go_back(machine: Machine, writer: Writer, touched: set[str] | None, boot: bool) -> Return:

@@ -50,7 +50,12 @@ def compare(machine: Machine, manifest: wire.Manifest) -> Comparison:
     old = manifest if identity == manifest.identity else stage.load_current(machine)
     states = transition.states(machine, old, manifest)
     found = drift.find(machine, old, states) if old else ()
-    return Comparison(old, found, impact.decide(old, manifest, found, transition.running(states)))
+    running = transition.running(states)
+    actions = impact.decide(old, manifest, found, running)
+    left = recover.left_behind(machine)
+    if left is not None:
+        actions = impact.strongest(actions, impact.decide(left, manifest, (), running))
+    return Comparison(old, found, actions)
 
 
 def apply(
