@@ -225,6 +225,11 @@ def test_down_stops_everything_and_purge_leaves_nothing(stack: Stack) -> None:
     assert code == 0, output + errors
     assert not any(alive(pid) for pid in programs)
     assert (stack.root / "var" / "lib" / "prometheus").is_dir()
+    for verb in ("status", "health"):
+        code, output, errors = stack.run(verb, "--quiet")
+        assert (code, output) == (1, "")
+        assert "supervisord is not running" in errors
+        assert errors.endswith("  do:    observability up\n")
     assert stack.up()["generation"] is not None
     programs = set(stack.programs())
 

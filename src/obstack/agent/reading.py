@@ -9,6 +9,7 @@ from typing import Any
 from obstack.agent import drift, history, lock, record, stage, transition, wire
 from obstack.agent.faults import CHECK_FAILED, USAGE, AgentError
 from obstack.agent.machine import Machine
+from obstack.agent.services import UnitState
 
 TRANSACTIONS_SHOWN = 20
 DIFF_LIMIT = 1 << 20
@@ -20,7 +21,7 @@ def inspect(machine: Machine, request: wire.Request) -> wire.Reply:
     A manifest in the request says what a generation would take, which the facts then look at. Raises AgentError.
     """
     manifest = stage.load_current(machine)
-    states = transition.states(machine, manifest)
+    states = _states(machine, manifest)
     found = drift.find(machine, manifest, states) if manifest else ()
     data: dict[str, Any] = {
         "manifest": wire.encode(manifest) if manifest else None,
@@ -86,10 +87,11 @@ def _facts(machine: Machine, request: wire.Request) -> tuple[wire.Fact, ...]:
 def health(machine: Machine, request: wire.Request) -> wire.Reply:
     """Run every gate of the generation in force, the active ones too; a red one is a fault of exit code 1.
 
-    Raises AgentError `nothing-deployed`.
+    Raises AgentError `nothing-deployed` and `manager-silent`.
     """
     del request
     manifest = _in_force(machine)
+    _states(machine, manifest)  # where nothing can run, one sentence says more than every gate with its evidence
     results = transition.run_gates(machine, manifest, {}, active=True)
     machine.interrupts.check()
     fault = None
@@ -199,6 +201,15 @@ def _nearest(name: str, known: Sequence[str]) -> str:
 
     nearest: str = difflib.get_close_matches(name, known, n=1, cutoff=0)[0]
     return nearest
+
+
+def _states(machine: Machine, manifest: wire.Manifest | None) -> dict[str, UnitState]:
+    """Return the states of the manifest's units. Raises AgentError `manager-silent`, here as a failed check."""
+    try:
+        return transition.states(machine, manifest)
+    except AgentError as error:
+        error.exit_code = CHECK_FAILED
+        raise
 
 
 def _in_force(machine: Machine) -> wire.Manifest:

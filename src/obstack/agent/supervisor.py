@@ -210,6 +210,6 @@ def _call(method: Any, *arguments: Any, allow: Sequence[int] = ()) -> Any:
             return None
         raise ServiceFailure("", f"supervisord answered {fault.faultString}", str(fault.faultString)) from fault
     except (FileNotFoundError, ConnectionRefusedError) as error:
-        raise ServiceFailure("", "supervisord is not running; `observability up` starts it", str(error)) from error
+        raise ServiceFailure("", "supervisord is not running", str(error)) from error
     except (OSError, http.client.HTTPException, xmlrpc.client.ProtocolError) as error:
         raise ServiceFailure("", f"supervisord could not be asked: {error}", str(error)) from error

@@ -149,7 +149,7 @@ def states(machine: Machine, *manifests: wire.Manifest | None) -> dict[str, Unit
             code="manager-silent",
             what=f"The service manager could not be asked: {failure.what}.",
             where=present[-1].manager,
-            do="observability preflight",
+            do="observability up" if present[-1].manager == "supervisor" else "systemctl is-system-running",
             state="nothing was changed by this run",
             detail=failure.detail,
         ) from failure

@@ -112,7 +112,7 @@ def test_a_reload_that_is_refused_or_impossible_says_so(supervised: Supervised) 
 def test_without_supervisord_every_request_says_what_to_do(tmp_path: Path) -> None:
     manager = Supervisor(str(tmp_path))
     unit = wire.UnitEntry("plain", "units/plain.conf")
-    with pytest.raises(ServiceFailure, match="supervisord is not running; `observability up` starts it"):
+    with pytest.raises(ServiceFailure, match="supervisord is not running"):
         manager.states([unit])
     with pytest.raises(ServiceFailure, match="supervisord is not running"):
         manager.stop(unit)
