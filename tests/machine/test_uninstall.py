@@ -12,11 +12,12 @@ pytestmark = pytest.mark.machine
 
 BEFORE = """
 useradd --system --home-dir /srv/own --create-home nginx
+groupadd --system blackbox-exporter
 install -d -m 750 -o games /var/lib/alertmanager; echo own > /var/lib/alertmanager/notes
 mkdir -p /etc/systemd/journald.conf.d; echo '[Journal]' > /etc/systemd/journald.conf.d/own.conf
 printf '[Service]\\nExecStart=/bin/true\\n' > /etc/systemd/system/own.service
 """
-"""A server on which somebody has things that the stack uses as well: a user, a data folder, a folder of drop-ins."""
+"""A server on which somebody has what the stack uses as well: a user, a group, a data folder, a folder of drop-ins."""
 
 FOREIGN = ("/var/lib/alertmanager/notes", "/etc/systemd/journald.conf.d/own.conf", "/etc/systemd/system/own.service")
 
