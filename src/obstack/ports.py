@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # the model costs a tenth of a second, and most verbs do with
     from obstack.catalog.artifact import Artifact
     from obstack.catalog.components import Component
     from obstack.model.components import ArtifactChoice
+    from obstack.model.legible import Legible
     from obstack.model.loaded import LoadedConfiguration, Sources
     from obstack.model.site import Site
     from obstack.render.materials import Login
@@ -66,15 +67,22 @@ class Clock(Protocol):
 
 @dataclass(frozen=True)
 class Examination:
-    """What reading a configuration found: `loaded` when its form is valid, and every problem in order of place."""
+    """What reading a configuration found: `loaded` when its form is valid, and every problem in order of place.
+
+    `legible` is what can be judged further; None when a file could not be read at all.
+    """
 
     loaded: LoadedConfiguration | None
     sources: Sources
     problems: tuple[Problem, ...]
+    legible: Legible | None = None
 
 
 class Configurations(Protocol):
     """Where configurations are read from."""
+
+    def environments(self) -> tuple[str, ...]:
+        """Return the names of the environments that have an overlay."""
 
     def examine(self, environment: str | None = None) -> Examination:
         """Given an environment's name or None for the base, return what was read and all problems."""

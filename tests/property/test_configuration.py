@@ -1,5 +1,6 @@
 """Whatever stands in a configuration file, reading it ends in a site or in problems, never in a crash."""
 
+import copy
 import json
 import tempfile
 from pathlib import Path
@@ -66,6 +67,32 @@ def conclude(content: bytes, overlay: bytes | None = None) -> None:
 @settings(max_examples=150, deadline=None)
 @given(st.dictionaries(KEYS, VALUES, max_size=6))
 def test_any_values_end_in_a_site_or_in_problems(values: dict[str, Any]) -> None:
+    lines = [f"{inline(key)}: {inline(value)}" for key, value in values.items()]
+    conclude("\n".join(lines).encode("utf-8", "surrogatepass"))
+
+
+EVERYTHING: dict[str, Any] = {
+    "domain": "a.test",
+    **{
+        key.name: {inner.name: inner.example for inner in describe(key.section)}
+        for key in describe(Site)
+        if key.section
+    },
+}
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_any_value_in_place_of_a_valid_one_ends_in_a_site_or_in_problems(data: st.DataObject) -> None:
+    values = copy.deepcopy(EVERYTHING)
+    for _ in range(data.draw(st.integers(1, 4))):
+        parent: Any = values
+        while True:
+            key = data.draw(st.sampled_from(range(len(parent)) if isinstance(parent, list) else sorted(parent)))
+            if not isinstance(parent[key], dict | list) or not parent[key] or data.draw(st.booleans()):
+                break
+            parent = parent[key]
+        parent[key] = data.draw(VALUES)
     lines = [f"{inline(key)}: {inline(value)}" for key, value in values.items()]
     conclude("\n".join(lines).encode("utf-8", "surrogatepass"))
 

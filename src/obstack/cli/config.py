@@ -18,7 +18,10 @@ from obstack.cli.output import paint, print_json, print_line, problem_lines, san
 from obstack.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from obstack.edges.configfile import FileConfigurations
+    from obstack.errors import Problem
     from obstack.model.loaded import LoadedConfiguration
     from obstack.ports import Examination
 
@@ -95,24 +98,41 @@ def init_command(*, domain: str | None, force: bool, target: Target, as_json: bo
 @target_options(Scope.FILES)
 @json_option
 def validate_command(*, target: Target, as_json: bool) -> None:
-    """Check the configuration and its secrets. All problems are shown at once, each with its place and remedy."""
-    from obstack.operations.configuration import examine_configuration
+    """Check the configuration and its secrets. All problems are shown at once, each with its place and remedy.
 
-    examination = examine_configuration(_files(target), file_secrets(target), target.environment)
-    files = examination.sources.files
-    if as_json:
-        document = {"valid": not examination.problems, "files": files}
-        print_json(document | {"problems": [vars(problem) for problem in examination.problems]})
-    elif not examination.problems:
-        print_line(f"{' + '.join(files)}: valid")
+    Without --environment every environment is checked too, as the base with its overlay.
+    """
+    from obstack.operations.configuration import examine_configuration, examine_everything
+
+    files, secrets = _files(target), file_secrets(target)
+    if target.environment is None:
+        examined = examine_everything(files, secrets)
     else:
-        for problem in examination.problems:
-            for line in problem_lines(problem, stream=sys.stdout):
-                print_line(line)
-        count = len(examination.problems)
-        print_line(f"{count} problem{'' if count == 1 else 's'}; nothing was touched")
-    if examination.problems:
+        examined = ((target.environment, examine_configuration(files, secrets, target.environment)),)
+    problems = [(environment, problem) for environment, found in examined for problem in found.problems]
+    if as_json:
+        read = dict.fromkeys(file for _, found in examined for file in found.sources.files)
+        told = [vars(problem) | {"environment": environment} for environment, problem in problems]
+        print_json({"valid": not problems, "files": list(read), "problems": told})
+    elif not problems:
+        for _, found in examined:
+            print_line(f"{' + '.join(found.sources.files)}: valid")
+    else:
+        for line in _told(problems):
+            print_line(line)
+    if problems:
         click.get_current_context().exit(ConfigurationError.exit_code)
+
+
+def _told(problems: list[tuple[str | None, Problem]]) -> Iterator[str]:
+    """Yield each problem with a line before the first of each environment, and the count."""
+    heading = None
+    for environment, problem in problems:
+        if environment != heading:
+            heading = environment
+            yield f"In the environment {environment}:"
+        yield from problem_lines(problem, stream=sys.stdout)
+    yield f"{len(problems)} problem{'' if len(problems) == 1 else 's'}; nothing was touched"
 
 
 @documented(

@@ -35,13 +35,15 @@ SHORTEST_RETENTION_S: Final = 7200
 class Finding(NamedTuple):
     """One broken rule: the path of the key at fault, what is wrong with it, and what to do.
 
-    `related` is the other key of the rule: the place to show when the key at fault has its default.
+    `related` is the other key of the rule: the place to show when the key at fault has its default. `rests_on` are
+    further values that the rule has looked at: where one of them is itself faulty, the finding says nothing.
     """
 
     path: Path
     message: str
     remedy: str
     related: Path = ()
+    rests_on: tuple[Path, ...] = ()
 
 
 def cross_rules(site: Site) -> list[Finding]:
@@ -166,12 +168,18 @@ def _alerting(alertmanager: Alertmanager) -> Iterator[Finding]:
                 "Give the receiver another name.",
             )
         if not receiver.email and not receiver.webhook:
-            yield Finding(path, f"{receiver.name} has no channel", "Give it email or webhook, or remove the receiver.")
+            yield Finding(
+                path,
+                f"{receiver.name} has no channel",
+                "Give it email or webhook, or remove the receiver.",
+                rests_on=((*path, "name"),),
+            )
         if receiver.email and alertmanager.smtp is None:
             yield Finding(
                 (*path, "email"),
                 "needs a mail relay, but alertmanager.smtp is not set",
                 "Set alertmanager.smtp with host and sender.",
+                rests_on=(("alertmanager", "smtp"),),
             )
     default = alertmanager.default_receiver
     if default is not None:
@@ -185,21 +193,27 @@ def _alerting(alertmanager: Alertmanager) -> Iterator[Finding]:
             ("alertmanager", "smtp", given),
             f"is set without {missing}",
             f"Set alertmanager.smtp.{missing} too, or remove {given}.",
+            rests_on=(("alertmanager", "smtp", missing),),
         )
 
 
 def _known_receiver(path: Path, name: str, names: Sequence[str]) -> Iterator[Finding]:
     if name in names:
         return
+    receivers: Path = ("alertmanager", "receivers")
     if not names:
         yield Finding(
-            path, f"names the receiver {name}, but there are no receivers", "Add it under alertmanager.receivers."
+            path,
+            f"names the receiver {name}, but there are no receivers",
+            f"Add it under {spell(receivers)}.",
+            rests_on=(receivers,),
         )
         return
     yield Finding(
         path,
         f"names the receiver {name}, which does not exist",
         f"{nearest(name, names)}Receivers: {', '.join(names)}.",
+        rests_on=tuple((*receivers, index, "name") for index in range(len(names))),
     )
 
 
@@ -223,6 +237,7 @@ def _probes(probes: Sequence[Probe]) -> Iterator[Finding]:
                 ("blackbox", "probes", index, "target"),
                 f"must be {wanted} for the kind {probe.kind.value}, but is {probe.target}",
                 f"Write for example: target: {example}",
+                rests_on=(("blackbox", "probes", index, "kind"),),
             )
 
 
@@ -300,10 +315,14 @@ def _choice(path: Path, choice: ArtifactChoice, mirror: str | None) -> Iterator[
             (*path, "suite"),
             f"belongs to the source debian, but source is {choice.source.value}",
             f"Remove {spell((*path, 'suite'))}.",
+            rests_on=((*path, "source"),),
         )
     if choice.source is Source.MIRROR and mirror is None:
         yield Finding(
-            (*path, "source"), "is mirror, but artifacts.mirror is not set", "Set artifacts.mirror to a folder or URL."
+            (*path, "source"),
+            "is mirror, but artifacts.mirror is not set",
+            "Set artifacts.mirror to a folder or URL.",
+            rests_on=(("artifacts", "mirror"),),
         )
 
 
@@ -315,5 +334,6 @@ def _unique(path: Path, names: Iterable[str], key: str = "name") -> Iterator[Fin
                 (*path, index, key),
                 f"{name} is already the {key} of {spell((*path, first[name]))}",
                 f"Give each {key} once.",
+                rests_on=((*path, first[name], key),),
             )
         first.setdefault(name, index)

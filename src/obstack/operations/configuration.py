@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from obstack.errors import ConfigurationError, UsageError
@@ -22,12 +22,26 @@ DEFAULT_ORIGIN = "default"
 def examine_configuration(configurations: Configurations, secrets: Secrets, environment: str | None) -> Examination:
     """Given where configuration and secrets are, return what was read and every problem, of the secrets too."""
     examination = configurations.examine(environment)
-    loaded = examination.loaded
-    if loaded is None:
+    legible, sources = examination.legible, examination.sources
+    if legible is None:
         return examination
-    found = [loaded.sources.problem(finding) for finding in _secret_findings(loaded.site, secrets)]
-    problems = examination.sources.in_order((*examination.problems, *found))
-    return Examination(loaded, examination.sources, problems)
+    found = [sources.problem(finding) for finding in legible.sound(_secret_findings(legible.site, secrets))]
+    return replace(examination, problems=sources.in_order((*examination.problems, *found)))
+
+
+def examine_everything(configurations: Configurations, secrets: Secrets) -> tuple[tuple[str | None, Examination], ...]:
+    """Given where configuration and secrets are, return the examination of the base and of each environment.
+
+    The base has no name and comes first. What is wrong with the base is not told again of an environment.
+    """
+    base = examine_configuration(configurations, secrets, None)
+    told = set(base.problems)
+    found: list[tuple[str | None, Examination]] = [(None, base)]
+    for environment in configurations.environments():
+        examination = examine_configuration(configurations, secrets, environment)
+        own = tuple(problem for problem in examination.problems if problem not in told)
+        found.append((environment, replace(examination, problems=own)))
+    return tuple(found)
 
 
 def load_configuration(

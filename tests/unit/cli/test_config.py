@@ -84,6 +84,31 @@ def test_validate_as_json_is_one_document(capsys: pytest.CaptureFixture[str], fo
     assert [problem["path"] for problem in document["problems"]] == ["front_door.users[0].password"]
 
 
+def test_validate_checks_every_environment(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+    begun()
+    overlays = folder / "config/environments"
+    overlays.mkdir()
+    (overlays / "drill.yaml").write_text("gates: {deadline: 90s}\n")
+    capsys.readouterr()
+    assert run(["config", "validate"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "config/global.yaml: valid",
+        "config/global.yaml + config/environments/drill.yaml: valid",
+    ]
+    (overlays / "staging.yaml").write_text("logs: {port: 9090}\n")
+    assert run(["config", "validate"]) == 2
+    first, second, *_, last = capsys.readouterr().out.splitlines()
+    assert first == "In the environment staging:"
+    assert second.startswith("config/environments/staging.yaml:1:14: logs.port: ")
+    assert last == "1 problem; nothing was touched"
+    assert run(["config", "validate", "--environment", "drill"]) == 0
+    capsys.readouterr()
+    assert run(["config", "validate", "--json"]) == 2
+    document = json.loads(capsys.readouterr().out)
+    assert len(document["files"]) == 3
+    assert [(problem["environment"], problem["path"]) for problem in document["problems"]] == [("staging", "logs.port")]
+
+
 def test_without_a_configuration_the_remedy_is_to_begin_one(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["config", "show"]) == 2
     assert "do: observability config init --domain NAME" in capsys.readouterr().err

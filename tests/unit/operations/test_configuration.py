@@ -11,6 +11,7 @@ from obstack.operations.configuration import (
     begin_configuration,
     compare,
     examine_configuration,
+    examine_everything,
     load_configuration,
     rows,
 )
@@ -40,7 +41,12 @@ def test_a_configuration_with_its_secrets_is_loaded(tmp_path: Path) -> None:
 def test_problems_of_secrets_come_with_the_others_in_order_of_place(tmp_path: Path) -> None:
     configurations, secrets = write(tmp_path, f"name: CHANGE_ME\ndomain: mon.test\n{SMTP}logs: {{port: 9090}}\n")
     problems = examine_configuration(configurations, secrets, None).problems
-    assert [(problem.line, problem.path) for problem in problems] == [(1, "name")]  # its form is wrong: no site yet
+    assert [(problem.line, problem.path) for problem in problems] == [
+        (0, "front_door.users[0].password"),
+        (1, "name"),
+        (4, "alertmanager.smtp.password"),
+        (5, "logs.port"),
+    ]
     configurations, secrets = write(tmp_path, f"domain: mon.test\n{SMTP}logs: {{port: 9090}}\n")
     with pytest.raises(ConfigurationError) as caught:
         load_configuration(configurations, secrets, None)
@@ -49,6 +55,27 @@ def test_problems_of_secrets_come_with_the_others_in_order_of_place(tmp_path: Pa
         (3, "alertmanager.smtp.password"),
         (4, "logs.port"),
     ]
+
+
+def test_each_environment_is_judged_for_what_the_base_has_not_told(tmp_path: Path) -> None:
+    configurations, secrets = write(tmp_path, "domain: mon.test\nserver: {name: Mon}\nlogs: {port: 9090}\n")
+    secrets.create("admin-password")
+    overlays = tmp_path / "environments"
+    overlays.mkdir()
+    (overlays / "drill.yaml").write_text("server: {name: mon-2}\n", encoding="utf-8")
+    (overlays / "staging.yaml").write_text("alertmanager: {port: 9100, colour: red}\n", encoding="utf-8")
+    told = {
+        environment: [(problem.place, problem.path) for problem in examination.problems]
+        for environment, examination in examine_everything(configurations, secrets)
+    }
+    assert told == {
+        None: [(f"{tmp_path}/global.yaml:2:16", "server.name"), (f"{tmp_path}/global.yaml:3:14", "logs.port")],
+        "drill": [],
+        "staging": [
+            (f"{overlays}/staging.yaml:1:22", "node_exporter.port"),
+            (f"{overlays}/staging.yaml:1:28", "alertmanager.colour"),
+        ],
+    }
 
 
 def test_a_missing_secret_names_the_command_that_makes_it(tmp_path: Path) -> None:

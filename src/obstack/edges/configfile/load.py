@@ -13,15 +13,16 @@ from pydantic import ValidationError
 
 from obstack.edges.configfile.merge import merge, unfold
 from obstack.edges.configfile.nodes import LARGEST_FILE_BYTES, Document, Mapping, Scalar, parse
-from obstack.edges.configfile.translate import translate_all
+from obstack.edges.configfile.translate import Translation, translate_all
 from obstack.errors import WHOLE_FILE, ConfigurationError, Problem
 from obstack.model.describe import fill_empty_sections, key_at
+from obstack.model.legible import Legible, with_examples, within
 from obstack.model.loaded import LoadedConfiguration, Origin, Sources
 from obstack.model.rules import Finding, cross_rules
 from obstack.model.scalars import NAME_PATTERN
 from obstack.model.site import Site
 from obstack.model.suspicions import suspicions
-from obstack.model.words import nearest
+from obstack.model.words import nearest, spell
 from obstack.ports import Examination
 
 GLOBAL_FILE: Final = "global.yaml"
@@ -33,6 +34,10 @@ class FileConfigurations:
     """The configurations in a folder: the base `global.yaml`, and overlays `environments/NAME.yaml`."""
 
     folder: FilePath
+
+    def environments(self) -> tuple[str, ...]:
+        """Return the names of the environments that have an overlay, in order."""
+        return tuple(sorted(file.stem for file in (self.folder / ENVIRONMENTS).glob("*.yaml")))
 
     def load(self, environment: str | None = None) -> LoadedConfiguration:
         """Given an environment's name or None, return the configuration.
@@ -59,7 +64,7 @@ class FileConfigurations:
         if environment is not None:
             tree = merge(tree, _named(trees[1], documents[1].file, environment))
         values, marks = unfold(tree)
-        return _with_problems(problems, _judge(values, Sources(files, lines, marks)))
+        return _judge(values, Sources(files, lines, marks), problems)
 
     def examine_file(self, file: FilePath) -> Examination:
         """Given a file that stands alone, return what could be read and every problem found."""
@@ -67,7 +72,7 @@ class FileConfigurations:
 
     def _overlay(self, environment: str) -> Document:
         folder = self.folder / ENVIRONMENTS
-        known = sorted(file.stem for file in folder.glob("*.yaml")) if folder.is_dir() else []
+        known = self.environments()
         hint = nearest(environment, known)
         listed = (
             f"Environments: {', '.join(known)}."
@@ -97,20 +102,7 @@ def _alone(document: Document) -> Examination:
     if document.tree is None:
         return Examination(None, Sources(files, lines, {}), document.problems)
     values, marks = unfold(document.tree)
-    return _with_problems(document.problems, _judge(values, Sources(files, lines, marks)))
-
-
-def _with_problems(read: Sequence[Problem], judged: Examination) -> Examination:
-    """Add the problems that were found in reading; what is wrong because of them is not told again."""
-    if not read:
-        return judged
-    told = [problem.path for problem in read]
-    others = [
-        problem
-        for problem in judged.problems
-        if not any(problem.path == path or problem.path.startswith((f"{path}.", f"{path}[")) for path in told)
-    ]
-    return Examination(None, judged.sources, judged.sources.in_order([*read, *others]))
+    return _judge(values, Sources(files, lines, marks), document.problems)
 
 
 def _init_remedy(folder: FilePath) -> str:
@@ -143,25 +135,40 @@ def _named(overlay: Mapping, file: str, environment: str) -> Mapping:
     return Mapping(overlay.entries | {"environment": (place, Scalar(environment, place, True))}, overlay.place)
 
 
-def _judge(values: dict[str, Any], sources: Sources) -> Examination:
-    """Validate the values; on a valid model judge the rules between its sections, in any case the suspicions."""
-    site: Site | None = None
-    problems: list[Problem] = []
-    try:
-        # Strict, and from JSON: there a list may become a tuple and a word a choice, but never a number text.
-        site = Site.model_validate_json(json.dumps(fill_empty_sections(Site, values)), strict=True)
-    except ValidationError as error:
-        for finding, at_key in translate_all(error.errors(include_url=False)):
-            problems.append(sources.problem(finding, at_key=at_key))
-    if site is not None:
-        problems += [sources.problem(finding, at_key=_names_a_key(finding)) for finding in cross_rules(site)]
+def _judge(values: dict[str, Any], sources: Sources, read: Sequence[Problem]) -> Examination:
+    """Validate the values, and judge by the rules between sections and the suspicions whatever has a valid form.
+
+    `read` are the problems that were found in reading; what is wrong because of them is not told again.
+    """
+    told = frozenset(problem.path for problem in read)
+    legible, translations = _legible(fill_empty_sections(Site, values), told)
+    judged = [sources.problem(finding, at_key=at_key) for finding, at_key in translations]
+    for finding in legible.sound(cross_rules(legible.site)):
+        judged.append(sources.problem(finding, at_key=_names_a_key(finding)))
     production = values.get("environment", "production") == "production"
     suspected = [sources.problem(finding) for finding in suspicions(values, production=production)]
     # That a placeholder has not the form of the real value goes without saying.
-    paths = {problem.path for problem in suspected}
-    problems = [problem for problem in problems if problem.path not in paths] + suspected
-    loaded = None if site is None else LoadedConfiguration(site, values, sources)
-    return Examination(loaded, sources, sources.in_order(problems))
+    placeholders = {problem.path for problem in suspected}
+    judged = [problem for problem in judged if problem.path not in placeholders] + suspected
+    judged = [problem for problem in judged if not any(within(problem.path, path) for path in told)]
+    loaded = None if read or translations else LoadedConfiguration(legible.site, values, sources)
+    return Examination(loaded, sources, sources.in_order([*read, *judged]), legible)
+
+
+def _legible(values: dict[str, Any], told: frozenset[str]) -> tuple[Legible, list[Translation]]:
+    """Return what can be judged of the values, and what is wrong with the form of the others."""
+    try:
+        return Legible(_validate(values), told), []
+    except ValidationError as error:
+        translations = translate_all(error.errors(include_url=False))
+    faulty = [translation.finding.path for translation in translations]
+    site = _validate(with_examples(values, faulty))
+    return Legible(site, told | {spell(path) for path in faulty}), translations
+
+
+def _validate(values: dict[str, Any]) -> Site:
+    # Strict, and from JSON: there a list may become a tuple and a word a choice, but never a number text.
+    return Site.model_validate_json(json.dumps(values), strict=True)
 
 
 def _names_a_key(finding: Finding) -> bool:
