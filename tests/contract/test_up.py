@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import signal
 import ssl
 import subprocess
@@ -14,7 +15,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -94,15 +95,31 @@ def wait_until(what: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
+class Begun(NamedTuple):
+    """A stack, and the document with which it came up for the first time."""
+
+    stack: Stack
+    document: dict[str, Any]
+
+
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Begun]:
     stack = Stack(tmp_path_factory.mktemp("up"))
-    yield stack
-    stack.supervisord.stop()
+    try:
+        yield Begun(stack, stack.up())
+    finally:
+        stack.supervisord.stop()
 
 
-def test_it_comes_up_and_lets_in_whom_it_names(stack: Stack) -> None:
-    document = stack.up()
+@pytest.fixture
+def stack(begun: Begun) -> Stack:
+    """The stack that runs, whatever the test before has left."""
+    begun.stack.up()
+    return begun.stack
+
+
+def test_it_comes_up_and_lets_in_whom_it_names(begun: Begun) -> None:
+    stack, document = begun
 
     assert document["outcome"] == "committed"
     assert document["urls"]["front door"] == f"https://localhost:{PORT_BASE}/"
@@ -148,7 +165,8 @@ def test_a_change_that_needs_a_reload_keeps_all_processes(stack: Stack) -> None:
 def test_a_broken_configuration_is_refused_with_its_place(stack: Stack) -> None:
     before = stack.programs()
     text = stack.configuration.read_text()
-    stack.configuration.write_text(text.replace("scrape_interval: 4s", "scrape_interval: 4 bananas"))
+    broken = re.sub(r"scrape_interval: \d+s", "scrape_interval: 4 bananas", text, count=1)
+    stack.configuration.write_text(broken)
 
     code, _, errors = stack.run("up")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,14 @@ from obstack.agent.supervisor import Supervisor
 pytestmark = pytest.mark.contract
 
 FOREVER = ["/bin/sh", "-c", "echo up; exec sleep 1000"]
+
+
+def wait_until(what: Callable[[], bool]) -> None:
+    """Return when it is so: supervisord and the programs take their time on a busy machine."""
+    deadline = time.monotonic() + 10
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_a_program_is_started_stopped_and_restarted(supervised: Supervised) -> None:
@@ -39,10 +48,10 @@ def test_a_program_is_started_stopped_and_restarted(supervised: Supervised) -> N
 def test_a_restart_takes_the_definition_that_is_there_now(supervised: Supervised) -> None:
     unit = supervised.define("changing", ["/bin/sh", "-c", "echo first; exec sleep 1000"])
     supervised.manager.start(unit)
+    wait_until(lambda: supervised.manager.log(unit).splitlines() == ["first"])
     supervised.define("changing", ["/bin/sh", "-c", "echo second; exec sleep 1000"])
     supervised.manager.restart(unit)
-    time.sleep(0.3)
-    assert supervised.manager.log(unit).splitlines() == ["first", "second"]
+    wait_until(lambda: supervised.manager.log(unit).splitlines() == ["first", "second"])
 
 
 def test_reading_definitions_again_touches_no_running_program(supervised: Supervised) -> None:
@@ -74,7 +83,7 @@ def test_a_program_that_cannot_start_fails_with_its_log(supervised: Supervised) 
         supervised.manager.start(unit)
     assert caught.value.unit == "broken"
     assert "no such file" in caught.value.detail
-    assert supervised.manager.states([unit])["broken"].broken
+    wait_until(lambda: supervised.manager.states([unit])["broken"].broken)
 
 
 def test_a_program_that_dies_again_and_again_is_seen_as_broken(supervised: Supervised) -> None:

@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -92,7 +93,11 @@ def test_a_process_that_ignores_the_request_is_made_to_end() -> None:
 
 
 def test_the_command_line_of_a_process_that_ended_is_empty(sleeper: subprocess.Popen[bytes]) -> None:
-    assert command_line(sleeper.pid)[-1].endswith("time.sleep(60)")
+    deadline = time.monotonic() + 10
+    while not (words := command_line(sleeper.pid)):  # of a process just started it may not be there yet
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert words[-1].endswith("time.sleep(60)")
     sleeper.kill()
     sleeper.wait()
     assert command_line(sleeper.pid) == []
