@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
@@ -81,6 +82,13 @@ LOUD = {
     ),
 }
 """What must be acted on, each by itself."""
+
+
+@pytest.fixture(autouse=True)
+def whole(server: Server) -> Iterator[None]:
+    """Leave no damage to the test that follows, however this one ends."""
+    yield
+    server.run("apply", "--yes", "--quiet")
 
 
 def seen(server: Server, *damages: Damage) -> None:
