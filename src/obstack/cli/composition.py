@@ -35,14 +35,19 @@ def who() -> str:
 
 
 def open_channel(target: Target, node: str = "") -> Channel:
-    """Given a target and the node's name where it is known, return the channel to its agent. Nothing is started yet."""
+    """Given a target and the node's name where it is known, return the channel to its agent. Nothing is started yet.
+
+    Else the name is the one that the generation in force gives its node, so that all verbs call it the same; before
+    there is one it is the host's.
+    """
     from obstack.agent.durable import CRASH_VARIABLES
     from obstack.cli.supply import cache_folder
+    from obstack.edges.kept import Kept
     from obstack.edges.local_channel import LocalChannel
 
     handed_on = tuple((name, os.environ[name]) for name in CRASH_VARIABLES if name in os.environ)
     own = "localhost" if target.private else platform.node().partition(".")[0]
-    node = node or own or "localhost"
+    node = node or Kept(target.layout.root).node() or own or "localhost"
     return LocalChannel(node, target.layout.root, cache_folder(target) / "agent", environment=handed_on)
 
 

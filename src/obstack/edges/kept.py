@@ -1,0 +1,39 @@
+"""What can be told of a machine's stack from the names and files it keeps, without starting its agent."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from obstack.agent.paths import Paths
+from obstack.agent.stage import generations
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is kept below a root (empty for the machine itself). What may not be read counts as not there."""
+
+    root: str
+
+    def node(self) -> str:
+        """Return the name by which the generation in force calls its node; empty when there is none."""
+        try:
+            manifest = json.loads(Path(Paths(self.root).current, "manifest.json").read_bytes())
+            return str(manifest["node"])
+        except (OSError, ValueError, LookupError, TypeError):
+            return ""
+
+    def units(self) -> tuple[str, ...]:
+        """Return the names of the units of the generation in force."""
+        try:
+            return tuple(sorted(file.stem for file in Path(Paths(self.root).current, "units").iterdir()))
+        except OSError:
+            return ()
+
+    def generations(self) -> tuple[str, ...]:
+        """Return the identities of the generations."""
+        try:
+            return tuple(generations(Paths(self.root)))
+        except OSError:
+            return ()
