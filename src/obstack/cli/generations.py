@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from obstack.agent.wire import encode
+from obstack.cli import completing
 from obstack.cli.composition import SystemClock, open_channel, who
 from obstack.cli.lazy import OverviewGroup, documented
 from obstack.cli.options import Target, json_option, machine_option, quiet_option, wait_option
@@ -46,7 +47,7 @@ def list_command(*, target: Target, quiet: bool, as_json: bool) -> None:
 
 
 @documented("observability generations show 3f9a1c2b", group=command, name="show")
-@click.argument("generation")
+@click.argument("generation", shell_complete=completing.generations)
 @machine_option
 @quiet_option
 @json_option
@@ -66,8 +67,8 @@ def show_command(*, generation: str, target: Target, quiet: bool, as_json: bool)
     group=command,
     name="diff",
 )
-@click.argument("before")
-@click.argument("after")
+@click.argument("before", shell_complete=completing.generations)
+@click.argument("after", shell_complete=completing.generations)
 @machine_option
 @quiet_option
 @json_option

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from obstack.agent import wire
+from obstack.cli import completing
 from obstack.cli.composition import SystemClock, open_channel
 from obstack.cli.lazy import documented
 from obstack.cli.options import Target, json_option, machine_option
@@ -24,7 +25,7 @@ from obstack.operations.logs import Query, parse_since, read_logs
     "observability logs nginx --grep ' 50[0-9] ' --lines 500 --json",
     "observability logs --follow",
 )
-@click.argument("unit", required=False)
+@click.argument("unit", required=False, shell_complete=completing.units)
 @click.option(
     "--since", metavar="TIME", help="Only later lines: how long ago (15m, 2h) or a time (2026-11-24T10:15:00Z)."
 )

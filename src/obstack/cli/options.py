@@ -87,6 +87,11 @@ def machine_option(function: F) -> F:
 def target_options(scope: Scope = Scope.NEAREST) -> Callable[[F], F]:
     """Add `--root`, `--config` and `--environment`, and call the command with `target`."""
 
+    def complete_environment(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+        from obstack.cli.completing import environments_of
+
+        return environments_of(scope)(context, parameter, incomplete)
+
     def decorate(function: F) -> F:
         @_root_option(scope)
         @click.option(
@@ -97,7 +102,12 @@ def target_options(scope: Scope = Scope.NEAREST) -> Callable[[F], F]:
             metavar="DIR",
             help="Folder of the configuration. [default: config, below DIR of --root]",
         )
-        @click.option("--environment", metavar="NAME", help="Merge config/environments/NAME.yaml over the base.")
+        @click.option(
+            "--environment",
+            metavar="NAME",
+            shell_complete=complete_environment,
+            help="Merge config/environments/NAME.yaml over the base.",
+        )
         @functools.wraps(function)
         def wrapper(
             *args: Any, root: Path | None, configuration: Path | None, environment: str | None, **kwargs: Any

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from obstack.cli import completing
 from obstack.cli.composition import open_channel, who
 from obstack.cli.conclude import conclude, reply_document
 from obstack.cli.generations import print_generations
@@ -26,7 +27,13 @@ from obstack.operations.rollback import parse_timestamp, rollback
 )
 @machine_option
 @click.option("--auto", is_flag=True, help="Go back to the generation that was in force before.")
-@click.option("--to", "generation", metavar="GENERATION", help="Go to the generation whose id begins so.")
+@click.option(
+    "--to",
+    "generation",
+    metavar="GENERATION",
+    shell_complete=completing.generations,
+    help="Go to the generation whose id begins so.",
+)
 @click.option("--backup", "timestamp", metavar="TIMESTAMP", help="Go to the generation in force at that time (UTC).")
 @click.option("--list", "listing", is_flag=True, help="List what can be gone back to.")
 @wait_option

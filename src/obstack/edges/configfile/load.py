@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from obstack.edges.configfile.merge import merge, unfold
 from obstack.edges.configfile.nodes import LARGEST_FILE_BYTES, Document, Mapping, Scalar, parse
 from obstack.edges.configfile.translate import Translation, translate_all
+from obstack.edges.environments import ENVIRONMENTS, environments
 from obstack.errors import WHOLE_FILE, ConfigurationError, Problem
 from obstack.model.describe import fill_empty_sections, key_at
 from obstack.model.legible import Legible, with_examples, within
@@ -26,7 +27,6 @@ from obstack.model.words import nearest, spell
 from obstack.ports import Examination
 
 GLOBAL_FILE: Final = "global.yaml"
-ENVIRONMENTS: Final = "environments"
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class FileConfigurations:
 
     def environments(self) -> tuple[str, ...]:
         """Return the names of the environments that have an overlay, in order."""
-        return tuple(sorted(file.stem for file in (self.folder / ENVIRONMENTS).glob("*.yaml")))
+        return environments(self.folder)
 
     def load(self, environment: str | None = None) -> LoadedConfiguration:
         """Given an environment's name or None, return the configuration.

@@ -1,0 +1,45 @@
+"""What a shell completes beyond commands and options: names that are read from files, at once and without a word.
+
+No agent is started, and whatever cannot be read completes to nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TypeAlias
+
+import click
+
+from obstack.cli.options import Scope, Target, make_target
+from obstack.cli.views import short
+from obstack.edges.environments import environments
+from obstack.edges.kept import Kept
+
+Complete: TypeAlias = Callable[[click.Context, click.Parameter, str], list[str]]
+BOOT_ONLY = ("observability-recover",)
+
+
+def _from(find: Callable[[Target], Iterable[str]], scope: Scope = Scope.NEAREST) -> Complete:
+    """Given how names are found on a target, return what completes them."""
+
+    def complete(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+        given = context.params
+        try:
+            target = make_target(given.get("root"), given.get("configuration"), None, scope)
+            return [name for name in find(target) if name.startswith(incomplete)]
+        except OSError:  # the working directory is gone, for example: nothing may disturb the line that is typed
+            return []
+
+    return complete
+
+
+units = _from(lambda target: (name for name in Kept(target.layout.root).units() if name not in BOOT_ONLY))
+"""Units whose log can be asked for."""
+
+generations = _from(lambda target: map(short, Kept(target.layout.root).generations()))
+"""Generations that the machine keeps, as people read them."""
+
+
+def environments_of(scope: Scope) -> Complete:
+    """Given the scope of a command, return what completes the environments of its configuration."""
+    return _from(lambda target: environments(target.configuration), scope)
