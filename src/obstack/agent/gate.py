@@ -99,7 +99,8 @@ def _log(name: str, context: GateContext) -> str:
 
 def _event(result: wire.GateResult) -> wire.Event:
     data = {"gate": result.name, "unit": result.unit, "passed": result.passed, "seconds": round(result.seconds, 3)}
-    return wire.Event("gate", "done" if result.passed else "failed", f"{result.name}: {result.message}", data)
+    text = f"{result.name}: {result.remark}" if result.remark else result.name
+    return wire.Event("gate", "done" if result.passed else "failed", text, data)
 
 
 # ------------------------------------------------------------------------------------------------------- probes

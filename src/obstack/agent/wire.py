@@ -332,6 +332,11 @@ class GateResult:
     message: str
     evidence: str = ""
 
+    @property
+    def remark(self) -> str:
+        """Return the message for showing it beside the name: nothing when it only says the same."""
+        return "" if self.message.casefold() == self.name.casefold() else self.message
+
 
 @dataclass(frozen=True)
 class Reply:

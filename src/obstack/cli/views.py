@@ -150,7 +150,7 @@ def gate_lines(node: str, gates: Sequence[wire.GateResult], generation: str | No
     lines = [
         _gate_mark(gate) + " " + line
         for gate, line in zip(
-            shown, table([(g.name, g.unit, f"{g.seconds:.2f} s", g.message) for g in shown], margin=4), strict=True
+            shown, table([(g.name, g.unit, f"{g.seconds:.2f} s", g.remark) for g in shown], margin=4), strict=True
         )
     ]
     for names, evidence in _evidence(red):

@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -83,3 +84,16 @@ def test_rules_and_targets_count_only_with_the_configuration_of_the_generation(
             else:
                 with pytest.raises(Red, match="has not loaded configuration"):
                     probe()
+
+
+def test_progress_says_nothing_twice(tmp_path: Path) -> None:
+    with answering({}) as url:
+        message = f"GET {url} answered 200"
+        gates = [
+            wire.GateEntry(name, "http", "", {"url": url, "status": 200}, deadline_s=0)
+            for name in (message.lower(), "it answers")
+        ]
+        told: list[wire.Event] = []
+        results = gate.run_gates(gates, replace(context(tmp_path, *gates), on_event=told.append))
+    assert [result.message for result in results] == [message, message]
+    assert sorted(event.message for event in told) == sorted([message.lower(), f"it answers: {message}"])

@@ -152,6 +152,11 @@ def test_verbose_health_shows_green_gates_too() -> None:
     ]
 
 
+def test_a_gate_that_only_repeats_its_name_has_nothing_beside_it() -> None:
+    gate = GateResult("prometheus is ready", "prometheus-ready", "prometheus", True, 0.012, "Prometheus is ready")
+    assert gate_lines("mon-1", [gate], OLD, verbose=True)[0] == "ok  prometheus is ready  prometheus  0.01 s"
+
+
 def test_an_unchanged_outcome_is_one_line_and_a_change_names_the_units_acted_on() -> None:
     assert outcome_lines("mon-1", Reply("unchanged", NEW), 0.34) == [
         "mon-1: nothing to do, generation 222222222222 is in force (0.3 s)"
