@@ -133,6 +133,31 @@ def test_generations_are_shown_compared_and_pruned(server: Server) -> None:
     assert server.document("health")["healthy"] is True
 
 
+def test_every_verb_calls_the_machine_as_the_configuration_does(server: Server) -> None:
+    server.configure(server={"name": "db-1"})
+    assert server.document("apply", "--yes")["node"] == "db-1"
+    for verb in (("plan",), ("status",), ("health",), ("drift",), ("recover",), ("generations", "list")):
+        assert server.document(*verb)["node"] == "db-1"
+    ended = server.exits(2, "uninstall")
+    assert "All units of the stack on db-1 are stopped" in ended.stderr
+    run = server.exits(0, "rollback", "--auto")
+    assert run.stdout.startswith("db-1: ")
+    assert "db-1: gate: " in run.stderr
+    assert server.document("status")["node"] == "mon-1"
+
+
+def test_a_shell_completes_what_the_machine_keeps_for_every_user(server: Server) -> None:
+    for words, found in (
+        ("logs no", "node-exporter"),
+        (f"rollback --to {server.current()[:4]}", server.current()[:12]),
+    ):
+        asked = (
+            f"COMP_WORDS='observability {words}' COMP_CWORD={len(words.split())} _OBSERVABILITY_COMPLETE=bash_complete"
+        )
+        done = server.machine.succeed(f"cd {FOLDER}; runuser -u games -- env {asked} ./observability")
+        assert (done.stdout, done.stderr) == (f"plain,{found}\n", "")
+
+
 def test_logs_are_read_by_unit_and_pattern(server: Server) -> None:
     server.machine.succeed("systemctl reload prometheus")
     lines = server.document("logs", "prometheus", "--grep", "Completed loading", "--since", "1h")["lines"]
