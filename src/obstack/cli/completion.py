@@ -19,7 +19,7 @@ PROGRAMS = ("observability", "obs")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.option("--name", type=click.Choice(PROGRAMS), default="observability", help="Command that is completed.")
 def command(*, shell: str, name: str) -> None:
-    """Print the script by which SHELL completes commands and options."""
+    """Print the script by which SHELL completes commands, options and the names of what the machine keeps."""
     from obstack.cli.main import cli
 
     completion = get_completion_class(shell)

@@ -54,7 +54,10 @@ COMMANDS: dict[str, Command] = {
     ),
     "recover": Command("obstack.cli.recover", "Finish what an interrupted run has left, forward or back."),
     "uninstall": Command("obstack.cli.uninstall", "Take the stack off the machine."),
-    "completion": Command("obstack.cli.completion", "Print the script by which SHELL completes commands and options."),
+    "completion": Command(
+        "obstack.cli.completion",
+        "Print the script by which SHELL completes commands, options and the names of what the machine keeps.",
+    ),
     "version": Command("obstack.cli.version", "Show the version of the program."),
 }
 """Every command: the module whose `command` it is, and its line in the overview. The module is imported when used."""
