@@ -100,11 +100,10 @@ def test_reload_by_signal_keeps_the_process(supervised: Supervised) -> None:
     unit = supervised.define("listening", ["/bin/sh", "-c", script])
     unit = wire.UnitEntry(unit.name, unit.file, reload=wire.ReloadEntry("signal", "HUP"))
     supervised.manager.start(unit)
-    time.sleep(0.3)
+    wait_until(lambda: "ready" in supervised.manager.log(unit))
     before = supervised.manager.states([unit])["listening"].pid
     supervised.manager.reload(unit)
-    time.sleep(0.5)
-    assert "reloaded" in supervised.manager.log(unit)
+    wait_until(lambda: "reloaded" in supervised.manager.log(unit))
     assert supervised.manager.states([unit])["listening"].pid == before
 
 
