@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from obstack.edges.embedded.processes import alive
+from obstack.edges.embedded.processes import alive, command_line
 from obstack.edges.embedded.supervisord import Supervisord
 from obstack.errors import ChangeFailed
 from obstack.model.layout import Layout, Manager
@@ -34,10 +34,12 @@ def supervisord(tmp_path: Path) -> Iterator[Supervisord]:
 
 
 def wait_for_family(daemon: Supervisord) -> set[int]:
-    deadline = time.monotonic() + 5
-    while not daemon.family() and time.monotonic() < deadline:
+    """Return the processes of the daemon when each is the program; one just forked shows no environment yet."""
+    deadline = time.monotonic() + 10
+    while not (family := daemon.family()) or any(command_line(pid) != ["/bin/sleep", "600"] for pid in family):
+        assert time.monotonic() < deadline
         time.sleep(0.02)
-    return daemon.family()
+    return family
 
 
 def test_it_is_started_once_and_stopped_with_its_programs(supervisord: Supervisord) -> None:
