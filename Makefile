@@ -21,6 +21,7 @@ lint: setup ## style, types, floors
 	$(VENV)/bin/ruff format --check src tests
 	$(VENV)/bin/ruff check src tests
 	$(VENV)/bin/mypy
+	$(VENV)/bin/mypy --python-version 3.10 src/obstack/agent # the oldest Python that the agent runs on
 	$(VENV)/bin/lint-imports --no-cache
 
 check: lint test ## everything cheap, under two minutes
@@ -31,7 +32,7 @@ test: setup ## tests that need neither root nor a booted machine
 machine: setup ## tests on booted machines; as root
 	$(PYTHON) -m pytest -q -m machine tests
 
-test-all: setup ## everything, as CI runs it: the machines of one file wait while those of another work
+test-all: lint ## everything, as CI runs it: the machines of one file wait while those of another work
 	$(PYTHON) -m pytest -n 2 --dist loadfile tests
 
 golden: setup ## write the expected trees of tests/golden anew, to be reviewed
