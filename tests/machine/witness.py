@@ -9,10 +9,14 @@ from typing import Final
 from urllib.parse import quote
 
 from machine.server import UNITS, Server
+from obstack.model.prometheus import Prometheus
+from obstack.model.scalars import duration_seconds
 
 OUTSIDE: Final = "/etc/prometheus /etc/alertmanager /etc/blackbox-exporter /etc/nginx /etc/systemd/system"
 INTERVAL_S: Final = 2
 """The scrape interval of the tests' configuration."""
+DEFAULT_INTERVAL_S: Final = duration_seconds(Prometheus().scrape_interval)
+"""The scrape interval of a server on which nothing was said about it."""
 JOBS: Final = frozenset({"prometheus", "alertmanager", "node-exporter", "blackbox-exporter"})
 
 
@@ -56,9 +60,9 @@ def widest_gaps(server: Server, since: float) -> dict[str, float]:
     return gaps
 
 
-def assert_no_gap(server: Server, since: float, *, jobs: frozenset[str] = JOBS) -> None:
+def assert_no_gap(server: Server, since: float, *, jobs: frozenset[str] = JOBS, interval_s: float = INTERVAL_S) -> None:
     """Assert that none of the jobs went without a successful scrape for more than two intervals since then."""
     gaps = widest_gaps(server, since)
     assert jobs <= gaps.keys()
-    late = {job: round(gap, 2) for job, gap in gaps.items() if job in jobs and gap > 2 * INTERVAL_S}
-    assert not late, f"more than {2 * INTERVAL_S} s without a scrape: {late}"
+    late = {job: round(gap, 2) for job, gap in gaps.items() if job in jobs and gap > 2 * interval_s}
+    assert not late, f"more than {2 * interval_s} s without a scrape: {late}"
