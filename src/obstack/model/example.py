@@ -19,10 +19,14 @@ HEADER: Final = f"""\
 #
 # The configuration of the observability stack. Every key is here: what is commented out shows its default, or an
 # example where there is none. Remove the "# " before a key to set it. Passwords are not here: `secret:NAME` stands for
-# the file secrets/NAME. An environment's own values go to environments/NAME.yaml.
+# the file secrets/NAME. An environment's own values go to environments/NAME.yaml, each monitored host's to
+# hosts/NAME.yaml (observability host add NAME --address ADDRESS).
 #
 # Check it with: observability config validate
 """
+
+ELSEWHERE: Final[tuple[Path, ...]] = (("hosts",),)
+"""Keys that are written in files of their own."""
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9/][A-Za-z0-9._@/:+-]*(?<!:)")
 _NOT_TEXT: Final = re.compile(
@@ -50,6 +54,8 @@ def _section(section: type[Section], path: Path, live: Mapping[Path, Any]) -> It
     indent = "  " * len(path)
     for key in describe(section):
         here = (*path, key.name)
+        if here in ELSEWHERE:
+            continue
         yield f"{indent}# {key.description}"
         if key.kind == "section" and key.section is not None and key.default is not None:
             yield f"{indent}{key.name}:"

@@ -63,7 +63,7 @@ def _sane_duration(text: str) -> str:
     return text
 
 
-def _real_host(text: str) -> str:
+def real_host(text: str) -> str:
     """Refuse what only looks like an IPv4 address: 999.10.10.10 is neither an address nor anybody's name."""
     if text.rpartition(".")[2].isdigit():
         try:
@@ -89,7 +89,7 @@ def _real_address(text: str) -> str:
         except ValueError:
             raise ValueError("must have a valid IPv6 address between the brackets") from None
     else:
-        _real_host(host.lower())
+        real_host(host.lower())
     return text
 
 
@@ -110,7 +110,7 @@ def _real_url(text: str) -> str:
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 """A name of ours: lower case letters, digits and hyphens, beginning with a letter."""
 
-HostName = Annotated[str, StringConstraints(max_length=253, pattern=HOST_NAME_PATTERN), AfterValidator(_real_host)]
+HostName = Annotated[str, StringConstraints(max_length=253, pattern=HOST_NAME_PATTERN), AfterValidator(real_host)]
 """A host name or an IPv4 address, lower case."""
 
 Port = Annotated[int, Field(ge=1, le=65535)]

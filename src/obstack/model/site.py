@@ -11,8 +11,9 @@ from obstack.model.base import Section
 from obstack.model.blackbox import Blackbox
 from obstack.model.components import Artifacts
 from obstack.model.front_door import FrontDoor
+from obstack.model.host import Certificates, Fleet, Host, HostAddress
 from obstack.model.prometheus import Prometheus
-from obstack.model.scalars import ByteSize, Duration, HostName, LabelName, LabelValue, LoopbackPort, Name
+from obstack.model.scalars import ByteSize, Duration, HostName, LabelName, LabelValue, LoopbackPort, Name, Port, Text
 
 
 class Server(Section):
@@ -20,6 +21,12 @@ class Server(Section):
 
     name: Name = Field(
         default="mon-1", description="Name of the server, label `host` of its series.", examples=["mon-1"]
+    )
+    address: HostAddress | None = Field(
+        default=None,
+        description="Address from which the server scrapes its hosts, and at which they reach it; with several hosts "
+        "behind a translation of addresses, the one that they see. Needed once there are hosts.",
+        examples=["192.0.2.1"],
     )
     labels: dict[LabelName, LabelValue] = Field(
         default_factory=dict, description="Further labels of the server's series.", examples=[{"rack": "a1"}]
@@ -44,6 +51,21 @@ class Logs(Section):
         default=19532,
         description="Loopback port that takes log entries (used by `observability up`).",
         examples=[19532],
+    )
+    receive_port: Port = Field(
+        default=19531,
+        description="Port at which the server takes the hosts' journals, by TLS and client certificate.",
+        examples=[19531],
+    )
+
+
+class Modules(Section):
+    """Where modules come from, beside those that this program brings."""
+
+    folder: Text | None = Field(
+        default=None,
+        description="Folder of further modules, each a folder of its own; a relative path starts at the configuration.",
+        examples=["/srv/observability-modules"],
     )
 
 
@@ -94,6 +116,24 @@ class Site(Section):
     )
     logs: Logs = Field(
         default=Logs(), description="How log lines are kept and queried.", examples=[{"engine": "journal"}]
+    )
+    hosts: dict[Name, Host] = Field(
+        default_factory=dict,
+        description="The monitored hosts, by name; each is a file of its own, config/hosts/NAME.yaml.",
+        examples=[{"web-1": {"address": "192.0.2.10"}}],
+    )
+    fleet: Fleet = Field(
+        default=Fleet(),
+        description="Groups of hosts, and how many machines are changed at a time.",
+        examples=[{"batch": "10%"}],
+    )
+    modules: Modules = Field(
+        default=Modules(), description="Where modules come from.", examples=[{"folder": "/srv/modules"}]
+    )
+    certificates: Certificates = Field(
+        default=Certificates(),
+        description="The certificates between server and hosts.",
+        examples=[{"lifetime": "90d"}],
     )
     gates: Gates = Field(
         default=Gates(),

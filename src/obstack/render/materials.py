@@ -32,11 +32,30 @@ class Materials:
     """Everything settled. Equal site, layout and materials give equal bytes.
 
     `secrets` are by name; `logins` are the front door's users; `gate` is the machine account of the gate probes;
-    `artifacts` are by component.
+    `artifacts` are by component. `scrape` is the client certificate that Prometheus shows to the hosts' exporters;
+    None while the site has no hosts.
     """
 
     secrets: Mapping[str, Secret]
     logins: tuple[Login, ...]
     gate: Login
     certificate: Certificate
+    artifacts: Mapping[str, Artifact]
+    scrape: Certificate | None = None
+
+
+@dataclass(frozen=True)
+class HostMaterials:
+    """Everything settled for one monitored host.
+
+    `certificate` serves its exporters and is shown when it ships its journal; it is signed by the site's authority.
+    `scrape_authority` is the PEM of the other authority, whose only leaf is the server's scrape certificate: the one
+    thing that exporters trust for clients. `gate` is a client certificate that signed itself and is trusted on this
+    host alone, for the gates of its own agent. `artifacts` are by name of the modules' artifacts and components.
+    """
+
+    secrets: Mapping[str, Secret]
+    certificate: Certificate
+    scrape_authority: str
+    gate: Certificate
     artifacts: Mapping[str, Artifact]

@@ -47,7 +47,9 @@ class Service:
 
     `argv[0]` is an absolute path. `preflight` commands must succeed before each start. `libraries` are folders for the
     dynamic loader. Sizes are bytes as systemd writes them (`512M`). `data` is its own writable directory.
-    `stop_signal` asks it to end gracefully.
+    `stop_signal` asks it to end gracefully. A `oneshot` runs `argv` to its end and stays active until its `stop`
+    commands have undone it (a firewall, an account); it may be root's. `follows` are units of the machine that it
+    starts after, complete with suffix. `environment_file` is read by the service manager, as root.
     """
 
     name: str
@@ -70,3 +72,7 @@ class Service:
     start_timeout_s: int = 60
     stop_timeout_s: int = 30
     stop_signal: str = "TERM"
+    oneshot: bool = False
+    stop: tuple[tuple[str, ...], ...] = ()
+    follows: tuple[str, ...] = ()
+    environment_file: str | None = None

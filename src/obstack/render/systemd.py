@@ -51,10 +51,11 @@ def render_systemd(service: Service, layout: Layout) -> RenderedFile:
 
 def _unit(service: Service, layout: Layout) -> Settings:
     after = " ".join(f"{name}.service" for name in service.after)
+    order = " ".join(["network.target", *service.follows, *([after] if after else [])])
     mounts = " ".join(unit_quoted(path) for path in (layout.state, *([service.data] if service.data else [])))
     return [
         ("Description", unit_text(service.description)),
-        ("After", f"network.target {after}".rstrip()),
+        ("After", order),
         *([("Wants", after)] if after else []),
         ("RequiresMountsFor", mounts),
         ("StartLimitIntervalSec", f"{START_INTERVAL_S}s"),
@@ -66,20 +67,24 @@ def _service(service: Service) -> Settings:
     environment = dict(service.environment)
     if service.libraries:
         environment["LD_LIBRARY_PATH"] = ":".join(service.libraries)
-    settings: Settings = [("Type", "exec"), ("User", service.user), ("Group", service.user)]
+    settings: Settings = [("Type", "oneshot"), ("RemainAfterExit", "yes")] if service.oneshot else [("Type", "exec")]
+    settings += [("User", service.user), ("Group", service.user)]
     if service.sandbox.groups:
         settings.append(("SupplementaryGroups", " ".join(service.sandbox.groups)))
     settings += [("Environment", unit_quoted(f"{name}={value}")) for name, value in environment.items()]
+    if service.environment_file is not None:
+        settings.append(("EnvironmentFile", unit_quoted(service.environment_file)))
     settings += [("ExecStartPre", unit_command(argv)) for argv in service.preflight]
     settings.append(("ExecStart", unit_command(service.argv)))
+    settings += [("ExecStop", unit_command(argv)) for argv in service.stop]
     if service.reload is not None and service.reload.kind == "signal":
         settings.append(("ExecReload", f"/bin/kill -{service.reload.value} $MAINPID"))
     settings += [
         ("KillSignal", f"SIG{service.stop_signal}"),
         ("TimeoutStartSec", f"{service.start_timeout_s}s"),
         ("TimeoutStopSec", f"{service.stop_timeout_s}s"),
-        ("Restart", "on-failure"),
-        ("RestartSec", f"{RESTART_S}s"),
+        *([] if service.oneshot else [("Restart", "on-failure")]),
+        *([] if service.oneshot else [("RestartSec", f"{RESTART_S}s")]),
         ("MemoryMax", service.memory_max),
         ("TasksMax", str(service.tasks_max)),
         ("LimitNOFILE", str(service.open_files)),
