@@ -149,8 +149,12 @@ class ArtifactSource(Protocol):
     def settle(self, choice: ArtifactChoice) -> ArtifactChoice:
         """Given a choice, return it with what it left to this machine filled in, without asking the network."""
 
-    def resolve(self, component: Component, choice: ArtifactChoice, architecture: str) -> Artifact:
+    def resolve(
+        self, component: Component, choice: ArtifactChoice, architecture: str, *, runs_on: str | None = None
+    ) -> Artifact:
         """Given a settled choice, return the artifact by digest, with all its archives in the cache.
+
+        `runs_on` is the suite of the machines that will run it; None means this machine.
 
         Raises UsageError when there is no such version or suite, Unreachable when the place cannot be reached,
         ChangeFailed when something is not what it was promised to be.

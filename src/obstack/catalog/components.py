@@ -29,13 +29,14 @@ class Component:
 
     `packages` are given in order; the first one carries the component's version. `programs` maps each program to the
     places where Debian's packages may have it, of which the first that exists is taken. `release` is None for what
-    upstream publishes as source only.
+    upstream publishes as source only. `suite` is where it is taken from whatever the machine's own suite is.
     """
 
     name: str
     packages: tuple[Package, ...]
     programs: dict[str, tuple[str, ...]]
     release: Release | None = None
+    suite: str | None = None
 
 
 PROMETHEUS: Final = Component(
@@ -104,6 +105,29 @@ COMPONENTS: Final[dict[str, Component]] = {
     component.name: component
     for component in (PROMETHEUS, ALERTMANAGER, NODE_EXPORTER, BLACKBOX_EXPORTER, NGINX, JOURNAL_REMOTE)
 }
+
+NFTABLES: Final = Component(
+    name="nftables",
+    packages=(Package("nftables", ("usr/sbin/nft",)),),
+    programs={"nft": ("usr/sbin/nft",)},
+)
+
+JOURNAL_UPLOAD: Final = Component(
+    name="journal-upload",
+    packages=(
+        Package(
+            "systemd-journal-remote",
+            ("lib/systemd/systemd-journal-upload", "usr/lib/systemd/systemd-journal-upload"),
+        ),
+        Package("libzstd1", ("lib", "usr/lib")),  # loaded at run time, as above
+    ),
+    programs={
+        "systemd-journal-upload": ("usr/lib/systemd/systemd-journal-upload", "lib/systemd/systemd-journal-upload"),
+    },
+)
+
+HOST_COMPONENTS: Final[dict[str, Component]] = {component.name: component for component in (NFTABLES, JOURNAL_UPLOAD)}
+"""What only monitored hosts run, beside the programs of their modules."""
 
 LIBRARY_PATHS: Final = ("lib", "usr/lib")
 """What is wanted of a package of shared libraries."""

@@ -1,4 +1,4 @@
-"""The lock file: which artifact of which digest is deployed, by architecture and component.
+"""The lock file: which artifact of which digest is deployed, on the server and on hosts of every platform.
 
 It is readable JSON with sorted keys, so that a change of it is reviewed line by line. Decoding is strict: what is
 missing, unknown or of the wrong type is refused.
@@ -18,17 +18,36 @@ from obstack.catalog.components import ARCHITECTURES, COMPONENTS
 from obstack.catalog.versions import matches
 from obstack.errors import ConfigurationError, Problem
 from obstack.model.components import ArtifactChoice, Source
+from obstack.model.scalars import NAME_PATTERN, SUITE_PATTERN
 
 LOCK_VERSION: Final = 1
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 
+@dataclass(frozen=True, order=True)
+class Platform:
+    """What decides which packages fit a host: its suite and its architecture, by their Debian names."""
+
+    suite: str
+    architecture: str
+
+    @property
+    def key(self) -> str:
+        """Return its key in the lock: `trixie/amd64`."""
+        return f"{self.suite}/{self.architecture}"
+
+
 @dataclass(frozen=True)
 class Lock:
-    """The artifacts that were resolved: by architecture, then by component."""
+    """The artifacts that were resolved.
+
+    `architectures` has the server's by architecture, then by component; `hosts` has those of the hosts by
+    `suite/architecture`, then by name.
+    """
 
     architectures: dict[str, dict[str, Artifact]] = field(default_factory=dict)
     version: int = LOCK_VERSION
+    hosts: dict[str, dict[str, Artifact]] = field(default_factory=dict)
 
     def artifacts(self, architecture: str) -> Mapping[str, Artifact]:
         """Given an architecture, return its artifacts by component; none when it was never resolved."""
@@ -37,6 +56,14 @@ class Lock:
     def updated(self, architecture: str, artifacts: Mapping[str, Artifact]) -> Lock:
         """Given one architecture's artifacts, return the lock with them in place of what it had for it."""
         return replace(self, architectures={**self.architectures, architecture: dict(artifacts)})
+
+    def host_artifacts(self, platform: Platform) -> Mapping[str, Artifact]:
+        """Given a platform, return the artifacts of its hosts by name; none when it was never resolved."""
+        return self.hosts.get(platform.key, {})
+
+    def updated_hosts(self, platform: Platform, artifacts: Mapping[str, Artifact]) -> Lock:
+        """Given one platform's artifacts, return the lock with them in place of what it had for it."""
+        return replace(self, hosts={**self.hosts, platform.key: dict(artifacts)})
 
 
 def satisfies(artifact: Artifact, choice: ArtifactChoice) -> bool:
@@ -48,7 +75,10 @@ def satisfies(artifact: Artifact, choice: ArtifactChoice) -> bool:
 
 def encode_lock(lock: Lock) -> bytes:
     """Given a lock, return the content of its file."""
-    return (json.dumps(wire.encode(lock), indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
+    data = wire.encode(lock)
+    if not lock.hosts:  # the lock of a server alone stays what it was before there were hosts
+        del data["hosts"]
+    return (json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
 def decode_lock(content: bytes, file: str) -> Lock:
@@ -69,17 +99,24 @@ def decode_lock(content: bytes, file: str) -> Lock:
     except wire.WireError as error:
         raise _damaged(file, str(error)) from error
     for architecture, artifacts in lock.architectures.items():
-        _verify_names(file, architecture, artifacts)
+        if unknown := sorted(set(artifacts) - set(COMPONENTS)):
+            raise _damaged(file, f"architectures.{architecture}: component {unknown[0]!r} is not known")
+        _verify(file, f"architectures.{architecture}", architecture, artifacts)
+    for key, artifacts in lock.hosts.items():
+        suite, _, architecture = key.partition("/")
+        if not re.fullmatch(SUITE_PATTERN, suite):
+            raise _damaged(file, f"hosts: {key!r} is not of the form suite/architecture")
+        _verify(file, f"hosts.{key}", architecture, artifacts)
     return lock
 
 
-def _verify_names(file: str, architecture: str, artifacts: Mapping[str, Artifact]) -> None:
+def _verify(file: str, section: str, architecture: str, artifacts: Mapping[str, Artifact]) -> None:
     if architecture not in ARCHITECTURES:
-        raise _damaged(file, f"architecture {architecture!r} is not known")
+        raise _damaged(file, f"{section}: architecture {architecture!r} is not known")
     for name, artifact in artifacts.items():
-        place = f"architectures.{architecture}.{name}"
-        if name not in COMPONENTS or artifact.component != name:
-            raise _damaged(file, f"{place}: component {artifact.component!r} is not known or stands in a wrong place")
+        place = f"{section}.{name}"
+        if artifact.component != name or not re.fullmatch(NAME_PATTERN, name):
+            raise _damaged(file, f"{place}: component {artifact.component!r} stands in a wrong place")
         if artifact.architecture != architecture:
             raise _damaged(file, f"{place}: is of architecture {artifact.architecture!r}")
         if artifact.source not in set(Source):

@@ -25,7 +25,14 @@ class Releases:
         """Given a choice, return it: nothing of a release depends on the machine."""
         return choice
 
-    def resolve(self, component: Component, choice: ArtifactChoice, architecture: str) -> Artifact:
+    def resolve(
+        self,
+        component: Component,
+        choice: ArtifactChoice,
+        architecture: str,
+        *,
+        runs_on: str | None = None,  # noqa: ARG002 releases are static programs, which run on every suite
+    ) -> Artifact:
         """Given a choice, return the artifact by digest, with its archive in the cache.
 
         Raises UsageError when no such release is pinned, Unreachable when it cannot be had, ChangeFailed when what

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from obstack.catalog.artifact import Archive, Artifact
 from obstack.catalog.components import COMPONENTS, Component
-from obstack.catalog.lock import Lock, satisfies
+from obstack.catalog.lock import Lock, Platform, satisfies
 from obstack.errors import UsageError
 from obstack.model.components import ArtifactChoice, Source
 from obstack.model.site import Site
@@ -58,6 +58,43 @@ def resolve(
         if name in update or name not in artifacts or not satisfies(artifacts[name], choice):
             artifacts[name] = source.resolve(component, choice, architecture)
     return lock.updated(architecture, artifacts)
+
+
+def decide_host_choice(site: Site, component: Component, suite: str) -> ArtifactChoice:
+    """Given a component of hosts and their suite, return the choice, which is settled for packages.
+
+    The suite that the site chose for a component by its name wins; the one it chose for all others is the server's.
+    """
+    choice = decide_choice(site, component)
+    if choice.source is not Source.DEBIAN:
+        return choice
+    named = choice.suite if component.name in site.artifacts.components else None
+    return choice.model_copy(update={"suite": named or component.suite or suite})
+
+
+def resolve_hosts(
+    site: Site,
+    platforms: Mapping[Platform, Mapping[str, Component]],
+    supply: Supply,
+    *,
+    lock: Lock,
+    update: Collection[str] = (),
+) -> Lock:
+    """Given the components that the hosts of each platform need, return the lock in which all of them are.
+
+    What is locked already stays as it is, as for the server. Raises what the sources raise.
+    """
+    for platform, components in platforms.items():
+        artifacts: dict[str, Artifact] = dict(lock.host_artifacts(platform))
+        for name, component in components.items():
+            choice = decide_host_choice(site, component, platform.suite)
+            if name in update or name not in artifacts or not satisfies(artifacts[name], choice):
+                artifacts[name] = supply.sources[choice.source].resolve(
+                    component, choice, platform.architecture, runs_on=platform.suite
+                )
+        if artifacts != lock.host_artifacts(platform):
+            lock = lock.updated_hosts(platform, artifacts)
+    return lock
 
 
 def ensure(artifacts: Collection[Artifact], supply: Supply, *, verify: bool = False) -> dict[str, Path]:

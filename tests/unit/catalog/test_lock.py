@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from obstack.agent.wire import ArchiveEntry
 from obstack.catalog.artifact import Archive, Artifact
 from obstack.catalog.components import ARCHITECTURES, COMPONENTS
-from obstack.catalog.lock import Lock, decode_lock, encode_lock, satisfies
+from obstack.catalog.lock import Lock, Platform, decode_lock, encode_lock, satisfies
 from obstack.errors import ConfigurationError
 from obstack.model.components import ArtifactChoice, Source
 
@@ -82,6 +82,33 @@ def test_every_lock_reads_back_as_it_was_and_has_one_form(lock: Lock) -> None:
     assert encode_lock(decode_lock(content, "lock")) == content
 
 
+def test_artifacts_of_hosts_read_back_and_a_server_alone_has_no_word_of_them() -> None:
+    platform = Platform("bookworm", "amd64")
+    exporter = replace(PROMETHEUS, component="mysqld-exporter")
+    lock = LOCK.updated_hosts(platform, {"mysqld-exporter": exporter})
+    assert decode_lock(encode_lock(lock), "lock") == lock
+    assert lock.host_artifacts(platform) == {"mysqld-exporter": exporter}
+    assert lock.host_artifacts(Platform("trixie", "amd64")) == {}
+    assert "hosts" not in json.loads(encode_lock(LOCK))
+
+
+@pytest.mark.parametrize(
+    ("key", "name", "message"),
+    [
+        ("bookworm", "mysqld-exporter", "architecture '' is not known"),
+        ("bookworm/vax", "mysqld-exporter", "architecture 'vax' is not known"),
+        ("Book worm/amd64", "mysqld-exporter", "not of the form suite/architecture"),
+        ("bookworm/amd64", "other", "stands in a wrong place"),
+        ("bookworm/arm64", "mysqld-exporter", "is of architecture 'amd64'"),
+    ],
+)
+def test_a_damaged_lock_of_hosts_is_refused(key: str, name: str, message: str) -> None:
+    lock = replace(LOCK, hosts={key: {name: replace(PROMETHEUS, component="mysqld-exporter")}})
+    with pytest.raises(ConfigurationError, match="problem") as caught:
+        decode_lock(encode_lock(lock), "lock")
+    assert message in caught.value.problems[0].message
+
+
 def test_the_file_is_readable_and_sorted() -> None:
     lines = encode_lock(LOCK).decode().splitlines()
     assert lines[0] == "{"
@@ -119,6 +146,13 @@ IN = ["architectures", "amd64", "prometheus"]
         (changed([*IN, "archives", 0, "entry", "digest"], "A" * 64), "not a SHA-256"),
         (changed(["architectures", "amd64", "surprise"], {}), "is missing"),
         (changed(["architectures", "vax"], {}), "architecture 'vax' is not known"),
+        (
+            changed(
+                ["architectures", "amd64", "mysqld"],
+                json.loads(encode_lock(LOCK))["architectures"]["amd64"]["prometheus"],
+            ),
+            "component 'mysqld' is not known",
+        ),
     ],
 )
 def test_a_damaged_lock_is_refused_with_its_place(content: bytes, message: str) -> None:

@@ -13,14 +13,14 @@ import pytest
 
 from obstack.agent.wire import ArchiveEntry
 from obstack.catalog.artifact import Archive, Artifact
-from obstack.catalog.components import COMPONENTS, Component
-from obstack.catalog.lock import Lock
+from obstack.catalog.components import COMPONENTS, Component, Package
+from obstack.catalog.lock import Lock, Platform
 from obstack.edges.cache import ABANDONED_S, ArtifactCache
 from obstack.edges.mirror import Mirror
 from obstack.errors import ChangeFailed, UsageError
 from obstack.model.components import ArtifactChoice, Artifacts, Source
 from obstack.model.site import Site
-from obstack.operations.lock import Supply, ensure, resolve
+from obstack.operations.lock import Supply, ensure, resolve, resolve_hosts
 
 
 def content(component: str) -> bytes:
@@ -34,6 +34,7 @@ class Shelf:
         self.kind = kind
         self.cache = cache
         self.resolved: list[str] = []
+        self.ran_on: list[str | None] = []
         self.fetched: list[str] = []
 
     def settle(self, choice: ArtifactChoice) -> ArtifactChoice:
@@ -41,8 +42,11 @@ class Shelf:
             return choice.model_copy(update={"suite": "bookworm"})
         return choice
 
-    def resolve(self, component: Component, choice: ArtifactChoice, architecture: str) -> Artifact:
+    def resolve(
+        self, component: Component, choice: ArtifactChoice, architecture: str, *, runs_on: str | None = None
+    ) -> Artifact:
         self.resolved.append(component.name)
+        self.ran_on.append(runs_on)
         data = content(component.name)
         entry = ArchiveEntry(f"{component.name}.tar", hashlib.sha256(data).hexdigest(), len(data), "tar")
         artifact = Artifact(
@@ -144,6 +148,38 @@ def test_components_that_are_not_asked_for_keep_their_place_in_the_lock(supply: 
     again = resolve(site(), "arm64", supply, lock=lock, components=("nginx",))
     assert again.artifacts("amd64") == lock.artifacts("amd64")
     assert list(again.artifacts("arm64")) == ["nginx"]
+
+
+BOOKWORM = Platform("bookworm", "amd64")
+TRIXIE = Platform("trixie", "arm64")
+MYSQLD = Component("mysqld-exporter", (Package("prometheus-mysqld-exporter", ("usr/bin",)),), {})
+STATIC = replace(MYSQLD, name="redis-exporter", suite="trixie")
+
+
+def test_hosts_get_what_fits_their_platform_and_what_is_locked_costs_nothing(supply: Supply, debian: Shelf) -> None:
+    wanted = {
+        BOOKWORM: {"nginx": COMPONENTS["nginx"], STATIC.name: STATIC},
+        TRIXIE: {"nginx": COMPONENTS["nginx"], MYSQLD.name: MYSQLD},
+    }
+    lock = resolve_hosts(site(), wanted, supply, lock=Lock())
+    assert debian.ran_on == ["bookworm", "bookworm", "trixie", "trixie"]
+    assert {name: item.suite for name, item in lock.host_artifacts(BOOKWORM).items()} == {
+        "nginx": "bookworm",
+        "redis-exporter": "trixie",
+    }
+    assert lock.host_artifacts(TRIXIE)["nginx"].architecture == "arm64"
+    debian.resolved.clear()
+    assert resolve_hosts(site(), wanted, supply, lock=lock) is lock
+    assert debian.resolved == []
+    resolve_hosts(site(), {BOOKWORM: wanted[BOOKWORM]}, supply, lock=lock, update=("nginx",))
+    assert debian.resolved == ["nginx"]
+
+
+def test_the_servers_suite_is_not_the_hosts_but_a_suite_named_for_a_component_is(supply: Supply) -> None:
+    chosen = site(ArtifactChoice(suite="sid"), nginx=ArtifactChoice(suite="trixie"))
+    wanted = {BOOKWORM: {"nginx": COMPONENTS["nginx"], MYSQLD.name: MYSQLD}}
+    artifacts = resolve_hosts(chosen, wanted, supply, lock=Lock()).host_artifacts(BOOKWORM)
+    assert (artifacts["nginx"].suite, artifacts[MYSQLD.name].suite) == ("trixie", "bookworm")
 
 
 def test_what_the_cache_has_is_not_fetched(supply: Supply, debian: Shelf, tmp_path: Path) -> None:

@@ -52,16 +52,19 @@ class DebianPackages:
         """Given a choice, return it with this machine's own suite when it names none. Raises UsageError."""
         return choice if choice.suite else choice.model_copy(update={"suite": self._own_suite()})
 
-    def resolve(self, component: Component, choice: ArtifactChoice, architecture: str) -> Artifact:
+    def resolve(
+        self, component: Component, choice: ArtifactChoice, architecture: str, *, runs_on: str | None = None
+    ) -> Artifact:
         """Given a settled choice, return the artifact by digest, with all its packages in the cache.
 
         Raises UsageError when the suite lacks the package or the version, or when its programs need a newer C library
-        than this machine's; Unreachable and ChangeFailed as apt fails or something is not what the index promised.
+        than the machines of the suite `runs_on` have (None: than this machine has); Unreachable and ChangeFailed as
+        apt fails or something is not what the index promised.
         """
         suite = choice.suite or self._own_suite()
         apt = self.apt(suite, architecture)
         packages = close(self._roots(apt, component, choice.version, suite), apt.show)
-        self._require_c_library(component, packages, suite, architecture)
+        self._require_c_library(component, packages, suite, architecture, runs_on)
         archives = [
             Archive(
                 ArchiveEntry(_name(version), version.digest, version.size, "deb", only=package.only), version.filename
@@ -169,18 +172,29 @@ class DebianPackages:
         packages: Iterable[tuple[Package, PackageVersion]],
         suite: str,
         architecture: str,
+        runs_on: str | None,
     ) -> None:
         needed = needed_c_library(version for _, version in packages)
-        own = (os.confstr("CS_GNU_LIBC_VERSION") or "").rpartition(" ")[2]
-        if architecture != own_architecture() or not own or compare_debian(needed, own) <= 0:
+        own = self._c_library(architecture, runs_on) if runs_on != suite else ""
+        if not own or compare_debian(needed, own) <= 0:
             return
+        here = "this machine" if runs_on is None else f"a machine of {runs_on}"
         raise UsageError(
             code="c-library-too-old",
-            what=f"The {component.name} of {suite} needs a newer C library than this machine has.",
-            where=f"needed: {needed}, here: {own}",
+            what=f"The {component.name} of {suite} needs a newer C library than {here} has.",
+            where=f"needed: {needed}, there: {own}",
             state="nothing was changed",
-            do=f"remove `suite: {suite}` from artifacts.components.{component.name} to use this machine's own suite",
+            do=f"remove `suite: {suite}` from artifacts.components.{component.name} to use the suite of the machine",
         )
+
+    def _c_library(self, architecture: str, runs_on: str | None) -> str:
+        """Return the version of the C library of a suite's machines, or this machine's; empty when nobody knows it."""
+        if runs_on is not None:
+            found = choose(self.apt(runs_on, architecture).show(["libc6"]), "libc6")
+            return found.version if found else ""
+        if architecture != own_architecture():
+            return ""
+        return (os.confstr("CS_GNU_LIBC_VERSION") or "").rpartition(" ")[2]
 
     # ------------------------------------------------------------------------------------------------- fetching
 
