@@ -57,6 +57,13 @@ class Channel(Protocol):
         person interrupted the run.
         """
 
+    def interrupt(self) -> None:
+        """Tell the agent, once, to leave off: before the switch it abandons, after it it goes back, and replies so.
+
+        It may be called from any thread. A request that has ended is not concerned; one that has not begun is
+        interrupted when it begins.
+        """
+
 
 class Clock(Protocol):
     """The only source of time in the operations."""

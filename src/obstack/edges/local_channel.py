@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import IO, Any
@@ -27,6 +27,34 @@ from obstack.ports import Contents
 
 CHUNK = 1 << 20
 STDERR_LINES = 20
+
+
+class _Interruption:
+    """Hands an interruption on to the agent, once, from whichever thread it comes."""
+
+    def __init__(self) -> None:
+        self._turn = threading.RLock()  # a signal may arrive while the main thread is in here
+        self._process: subprocess.Popen[bytes] | None = None
+        self._wished = False
+
+    def concern(self, process: subprocess.Popen[bytes]) -> None:
+        """Given the agent that was started, interrupt it if that was wished before."""
+        with self._turn:
+            self._process = process
+            if self._wished:
+                self._send()
+
+    def wish(self) -> None:
+        """Interrupt the agent at work, or the next one."""
+        with self._turn:
+            if not self._wished:
+                self._wished = True
+                self._send()
+
+    def _send(self) -> None:
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(signal.SIGTERM)
 
 
 @dataclass(frozen=True)
@@ -41,6 +69,11 @@ class LocalChannel:
     cache: Path
     python: str = sys.executable
     environment: tuple[tuple[str, str], ...] = ()
+    _interruption: _Interruption = field(default_factory=_Interruption, repr=False, compare=False)
+
+    def interrupt(self) -> None:
+        """Tell the agent, once, to leave off; what it did then is told by its reply."""
+        self._interruption.wish()
 
     def ask(self, request: wire.Request, contents: Contents, on_event: Callable[[wire.Event], None]) -> wire.Reply:
         """Send the request, serve what the agent needs, pass its events on and return its reply.
@@ -61,7 +94,8 @@ class LocalChannel:
                     cwd="/",
                     env=self._environment(),
                 )
-            with process, _forwarded(process):
+            self._interruption.concern(process)
+            with process, self._forwarded():
                 reply = _converse(process, request, contents, on_event)
                 with contextlib.suppress(OSError):
                     _pipe(process.stdin).close()
@@ -70,6 +104,24 @@ class LocalChannel:
                 complaints.seek(0)
                 raise self._died(process.returncode, complaints.read())
         return reply
+
+    @contextlib.contextmanager
+    def _forwarded(self) -> Iterator[None]:
+        """While the agent works, hand Ctrl-C on to it. Signals only reach a program's main thread."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def forward(number: int, frame: FrameType | None) -> None:
+            del number, frame
+            self.interrupt()
+
+        before: dict[int, Any] = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     def _environment(self) -> dict[str, str]:
         paths = dict.fromkeys(["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"])
@@ -144,26 +196,3 @@ def _held_back() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@contextlib.contextmanager
-def _forwarded(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    """While the agent works, hand an interruption on to it, once. Signals only reach a program's main thread."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    told: list[int] = []
-
-    def forward(number: int, frame: FrameType | None) -> None:
-        del frame
-        if not told:
-            told.append(number)
-            with contextlib.suppress(ProcessLookupError):
-                process.send_signal(signal.SIGTERM)
-
-    before: dict[int, Any] = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
