@@ -18,7 +18,7 @@ from obstack.cli.output import paint, print_json, print_line, problem_lines, san
 from obstack.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from obstack.edges.configfile import FileConfigurations
     from obstack.errors import Problem
@@ -116,7 +116,7 @@ def validate_command(*, target: Target, as_json: bool) -> None:
         print_json({"valid": not problems, "files": list(read), "problems": told})
     elif not problems:
         for _, found in examined:
-            print_line(f"{' + '.join(found.sources.files)}: valid")
+            print_line(f"{_files_read(found.sources.files)}: valid")
     else:
         for line in _told(problems):
             print_line(line)
@@ -160,6 +160,8 @@ def show_command(*, origin: bool, target: Target, as_json: bool) -> None:
             print_line(line)
         return
     document = masked(loaded.site.model_dump(mode="json", exclude_none=True))
+    if not loaded.site.hosts:
+        del document["hosts"]
     if as_json:
         print_json(document)
     else:
@@ -199,11 +201,20 @@ def diff_command(*, other: str, target: Target, as_json: bool) -> None:
     if as_json:
         print_json({"from": ours.files, "to": theirs.files, "changes": [vars(item) for item in changes]})
         return
-    print_line(f"{' + '.join(ours.files)}  ->  {' + '.join(theirs.files)}")
+    print_line(f"{_files_read(ours.files)}  ->  {_files_read(theirs.files)}")
     for item in changes:
         print_line(change_line(item.path, item.before, item.after))
     if not changes:
         print_line("no difference")
+
+
+def _files_read(files: Sequence[str]) -> str:
+    """Given the files of a configuration, return them on one line, those of the hosts as one."""
+    hosts = [file for file in files if Path(file).parent.name == "hosts"]
+    shown = [file for file in files if file not in set(hosts)]
+    if hosts:
+        shown.append(f"{Path(hosts[0]).parent}/*.yaml ({len(hosts)} host{'' if len(hosts) == 1 else 's'})")
+    return " + ".join(shown)
 
 
 def change_line(path: str, before: Any, after: Any) -> str:

@@ -5,12 +5,13 @@ Error messages, the commented example file and the reference are all made from t
 
 from __future__ import annotations
 
+import functools
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, Final
 
 from annotated_types import Ge, Le
 from pydantic import BaseModel
@@ -26,7 +27,7 @@ class Key:
     """One key of a section.
 
     `kind` is section, list, mapping or value; `section` is the model of the section, or of the items of a list or
-    mapping, when they are sections. `required` keys have no default.
+    mapping, when they are sections. `required` keys have no default, `nullable` ones may be null.
     """
 
     name: str
@@ -38,8 +39,10 @@ class Key:
     default: Any
     required: bool
     secret: bool
+    nullable: bool
 
 
+@functools.cache
 def describe(section: type[Section]) -> tuple[Key, ...]:
     """Given a section's model, return its keys in the order in which they are defined."""
     return tuple(_key(name, field) for name, field in section.model_fields.items())
@@ -59,7 +62,7 @@ def key_at(section: type[Section], path: Sequence[str | int]) -> Key | None:
             continue
         if model is None or not isinstance(part, str) or part not in model.model_fields:
             return None if model is not None else key
-        key = _key(part, model.model_fields[part])
+        key = next(item for item in describe(model) if item.name == part)
         model = key.section
         inside = key.kind in ("list", "mapping")
     return key
@@ -90,6 +93,7 @@ def _key(name: str, field: FieldInfo) -> Key:
         default=None if default is PydanticUndefined else _plain(default),
         required=field.is_required(),
         secret=_pattern(metadata) == SECRET_REFERENCE_PATTERN,
+        nullable=type(None) in typing.get_args(field.annotation),
     )
 
 
@@ -104,8 +108,9 @@ def _bare(annotation: Any, metadata: tuple[Any, ...]) -> tuple[Any, tuple[Any, .
         if origin is typing.Annotated:
             metadata = (*metadata, *annotation.__metadata__)
             annotation = annotation.__origin__
-        elif origin in (typing.Union, types.UnionType):
-            annotation = next(part for part in typing.get_args(annotation) if part is not type(None))
+        elif origin in (typing.Union, types.UnionType) and type(None) in typing.get_args(annotation):
+            rest = tuple(part for part in typing.get_args(annotation) if part is not type(None))
+            annotation = typing.Union[rest]  # noqa: UP007 the parts are known only here
         else:
             return annotation, metadata
 
@@ -136,10 +141,17 @@ def _meaning(annotation: Any, metadata: tuple[Any, ...]) -> str:
         return "a section"
     if annotation is bool:
         return "true or false"
+    if origin in (typing.Union, types.UnionType):
+        return join(
+            dict.fromkeys(_SHORT.get(typing.get_origin(part) or part, "text") for part in typing.get_args(annotation))
+        )
     if annotation is int:
         low, high = _bounds(metadata)
         return f"a whole number from {low} to {high}"
     return MEANINGS.get(_pattern(metadata), "text")
+
+
+_SHORT: Final = {bool: "true or false", int: "a number", float: "a number", tuple: "a list of texts"}
 
 
 def _constraints(metadata: tuple[Any, ...]) -> Iterator[Any]:
@@ -173,16 +185,25 @@ def join(choices: typing.Iterable[str]) -> str:
 def fill_empty_sections(section: type[Section], values: Mapping[str, Any]) -> dict[str, Any]:
     """Given a section's values, return them with every section that was written but left empty as an empty mapping.
 
-    So `prometheus:` with all its keys still commented out means its defaults.
+    So `prometheus:` with all its keys still commented out means its defaults, and `nginx:` among a host's modules means
+    a module with its own. A section that may be null stays so.
     """
     filled = dict(values)
     for key in describe(section):
-        if key.kind != "section" or key.section is None or key.name not in filled:
+        value = filled.get(key.name, _ABSENT)
+        if key.section is None or value is _ABSENT:
             continue
-        value = filled[key.name]
-        field = section.model_fields[key.name]
-        if value is None and field.default is not None:
-            filled[key.name] = {}
-        elif isinstance(value, dict):
-            filled[key.name] = fill_empty_sections(key.section, value)
+        if key.kind == "mapping" and isinstance(value, dict):
+            filled[key.name] = {name: _filled(key.section, item) for name, item in value.items()}
+        elif key.kind == "section" and (value is not None or not key.nullable):
+            filled[key.name] = _filled(key.section, value)
     return filled
+
+
+_ABSENT: Final = object()
+
+
+def _filled(section: type[Section], value: Any) -> Any:
+    if isinstance(value, dict):
+        return fill_empty_sections(section, value)
+    return {} if value is None else value

@@ -13,6 +13,7 @@ from obstack.model.rules import Path
 from obstack.model.site import Site
 
 SCHEMA_FILE: Final = "configuration.schema.json"
+HOST_SCHEMA_FILE: Final = "host.schema.json"
 
 HEADER: Final = f"""\
 # yaml-language-server: $schema={SCHEMA_FILE}
@@ -30,7 +31,7 @@ ELSEWHERE: Final[tuple[Path, ...]] = (("hosts",),)
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9/][A-Za-z0-9._@/:+-]*(?<!:)")
 _NOT_TEXT: Final = re.compile(
-    r"(?i)[0-9._+-]+(e[0-9+-]+)?|0[xob][0-9a-f_]+|[0-9]{4}-[0-9-]+.*|true|false|null|yes|no|on|off|y|n"
+    r"(?i)(?![0-9]+(?:\.[0-9]+){3}$)[0-9._+-]+(e[0-9+-]+)?|0[xob][0-9a-f_]+|[0-9]{4}-[0-9-]+.*|true|false|null|yes|no|on|off|y|n"
 )
 
 

@@ -2,27 +2,56 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 from obstack.model.base import Section
-from obstack.model.scalars import Duration, LabelName, LabelValue, Name, Port, Suite, Text, real_host
-
-OPTION_NAME_PATTERN: Final = r"^[a-z][a-z0-9_]{0,62}$"
-HOST_ADDRESS_PATTERN: Final = (
-    r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$|^[0-9a-f]*:[0-9a-f:.]*$"
+from obstack.model.scalars import (
+    BATCH_PATTERN,
+    HOST_ADDRESS_PATTERN,
+    OPTION_NAME_PATTERN,
+    SSH_DESTINATION_PATTERN,
+    SSH_OPTION_PATTERN,
+    Duration,
+    LabelName,
+    LabelValue,
+    Name,
+    Port,
+    Suite,
+    Text,
+    real_address,
 )
-SSH_DESTINATION_PATTERN: Final = r"^([A-Za-z_][A-Za-z0-9_.-]{0,31}@)?[A-Za-z0-9_\[][A-Za-z0-9_.:\]-]{0,252}$"
 
 OptionName = Annotated[str, StringConstraints(pattern=OPTION_NAME_PATTERN)]
 """The name of a module's option: lower case letters, digits and underscores."""
 
-OptionValue = bool | int | float | str | tuple[str, ...]
+
+def _one_fault(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    """Say once what none of the types takes, instead of once for each of them."""
+    try:
+        return handler(value)
+    except ValidationError:
+        raise ValueError("must be true or false, a number, text or a list of texts") from None
+
+
+OptionValue = Annotated[bool | int | float | str | tuple[str, ...], WrapValidator(_one_fault)]
 """The value of a module's option; the module's manifest says which type it must have."""
 
-HostAddress = Annotated[str, StringConstraints(max_length=253, pattern=HOST_ADDRESS_PATTERN), AfterValidator(real_host)]
+HostAddress = Annotated[
+    str, StringConstraints(max_length=253, pattern=HOST_ADDRESS_PATTERN), AfterValidator(real_address)
+]
 """A host name, an IPv4 address or an IPv6 address without brackets."""
+
+SshOption = Annotated[str, StringConstraints(max_length=512, pattern=SSH_OPTION_PATTERN)]
+"""A setting of ssh_config on one line."""
 
 SshDestination = Annotated[str, StringConstraints(max_length=290, pattern=SSH_DESTINATION_PATTERN)]
 """`[user@]host` as ssh understands it, `host` being also a name from ~/.ssh/config; never an option."""
@@ -42,7 +71,7 @@ class Ssh(Section):
         description="File of the private key; absent means what ssh decides.",
         examples=["/root/.ssh/fleet"],
     )
-    options: tuple[Text, ...] = Field(
+    options: tuple[SshOption, ...] = Field(
         default=(),
         description="Further settings for ssh, each as `Name=value` (ssh_config).",
         examples=[["ProxyJump=jump.example.org"]],
@@ -129,7 +158,7 @@ class Fleet(Section):
     canaries: tuple[Name, ...] = Field(
         default=(), description="Hosts that are changed before all others.", examples=[["web-1"]]
     )
-    batch: Annotated[str, StringConstraints(pattern=r"^([1-9][0-9]{0,4}|[1-9][0-9]?%|100%)$")] = Field(
+    batch: Annotated[str, StringConstraints(pattern=BATCH_PATTERN)] = Field(
         default="25%",
         description="How many hosts are changed between two gates: a number or a share.",
         examples=["10%"],

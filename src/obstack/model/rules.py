@@ -82,6 +82,7 @@ def _ports(site: Site) -> Iterator[Finding]:
         (("front_door", "https_port"), site.front_door.https_port),
         (("front_door", "http_port"), site.front_door.http_port),
         (("logs", "port"), site.logs.port),
+        (("logs", "receive_port"), site.logs.receive_port),
     ]
     for path, port in ports:
         name = spell(path)
@@ -103,13 +104,15 @@ def _labels(site: Site) -> Iterator[Finding]:
         (("server", "labels"), site.server.labels, SERVER_LABELS),
         (("prometheus", "external_labels"), site.prometheus.external_labels, EXTERNAL_LABELS),
     ):
-        yield from _taken_labels(path, labels, taken)
+        yield from taken_labels(path, labels, taken)
     for index, target in enumerate(site.prometheus.targets):
-        yield from _taken_labels(("prometheus", "targets", index, "labels"), target.labels, TARGET_LABELS)
+        yield from taken_labels(("prometheus", "targets", index, "labels"), target.labels, TARGET_LABELS)
 
 
-def _taken_labels(path: Path, labels: Mapping[str, str], taken: Sequence[str]) -> Iterator[Finding]:
-    sources = {"environment": "the key environment", "host": "server.name"}
+def taken_labels(path: Path, labels: Mapping[str, str], taken: Sequence[str]) -> Iterator[Finding]:
+    """Given a mapping of labels, its path and the labels that are taken, yield a finding for each that it sets."""
+    named = "server.name" if path[0] in ("server", "prometheus") else "the host's name"
+    sources = {"environment": "the key environment", "host": named}
     for label in labels:
         if label in taken:
             origin = sources.get(label, "the stack itself")
@@ -127,12 +130,7 @@ def _intervals(site: Site) -> Iterator[Finding]:
         ("scrape_interval", prometheus.scrape_interval),
         ("evaluation_interval", prometheus.evaluation_interval),
     ):
-        if not 1 <= duration_seconds(value) < STALENESS_S:
-            yield Finding(
-                ("prometheus", key),
-                f"must be at least 1s and less than 5m, after which Prometheus takes a series for gone, but is {value}",
-                f"Write for example: {key}: 15s",
-            )
+        yield from interval(("prometheus", key), value)
     if duration_seconds(prometheus.retention_time) < SHORTEST_RETENTION_S:
         yield Finding(
             ("prometheus", "retention_time"),
@@ -153,6 +151,16 @@ def _intervals(site: Site) -> Iterator[Finding]:
             f"or no target could be scraped in time, but is {deadline}",
             "Write for example: deadline: 60s",
             ("prometheus", "scrape_interval"),
+        )
+
+
+def interval(path: Path, value: str) -> Iterator[Finding]:
+    """Given how often something is looked at, yield a finding when Prometheus could not work with it."""
+    if not 1 <= duration_seconds(value) < STALENESS_S:
+        yield Finding(
+            path,
+            f"must be at least 1s and less than 5m, after which Prometheus takes a series for gone, but is {value}",
+            f"Write for example: {path[-1]}: 15s",
         )
 
 

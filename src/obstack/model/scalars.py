@@ -26,6 +26,13 @@ URL_PATH_PATTERN: Final = r"^/[A-Za-z0-9._~/-]*$"
 SUITE_PATTERN: Final = r"^[a-z][a-z0-9-]*$"
 VERSION_PATTERN: Final = r"^[0-9][A-Za-z0-9.+~:-]*$"
 PROBE_TARGET_PATTERN: Final = r"^[A-Za-z0-9:/?#\[\]@!$&()*+,;=._~%-]+$"
+OPTION_NAME_PATTERN: Final = r"^[a-z][a-z0-9_]{0,62}$"
+HOST_ADDRESS_PATTERN: Final = (
+    r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$|^[0-9a-f]*:[0-9a-f:.]*$"
+)
+SSH_DESTINATION_PATTERN: Final = r"^([A-Za-z_][A-Za-z0-9_.-]{0,31}@)?[A-Za-z0-9_\[][A-Za-z0-9_.:\]-]{0,252}$"
+SSH_OPTION_PATTERN: Final = r"^[A-Za-z][A-Za-z0-9]*=[^\x00-\x1f\x7f]+$"
+BATCH_PATTERN: Final = r"^([1-9][0-9]{0,4}|[1-9][0-9]?%|100%)$"
 
 MEANINGS: Final = {
     DURATION_PATTERN: "a duration such as 15s, 5m, 1h30m or 30d, the larger unit first",
@@ -42,6 +49,11 @@ MEANINGS: Final = {
     SUITE_PATTERN: "the name of a Debian suite such as trixie",
     VERSION_PATTERN: "a version such as 3.5.0",
     PROBE_TARGET_PATTERN: "a URL, host:port or host without blanks",
+    OPTION_NAME_PATTERN: "the name of an option: lower case letters, digits and underscores, a letter first",
+    HOST_ADDRESS_PATTERN: "a host name in lower case, an IPv4 address, or an IPv6 address without brackets",
+    SSH_DESTINATION_PATTERN: "[user@]host as ssh understands it, such as admin@web-1.example.org",
+    SSH_OPTION_PATTERN: "a setting of ssh as Name=value, such as ProxyJump=jump.example.org",
+    BATCH_PATTERN: "a number of hosts such as 5, or a share such as 10%",
 }
 """What each pattern demands, in words: `must be ...`."""
 
@@ -70,6 +82,17 @@ def real_host(text: str) -> str:
             ipaddress.IPv4Address(text)
         except ValueError:
             raise ValueError("must be a host name or a valid IPv4 address") from None
+    return text
+
+
+def real_address(text: str) -> str:
+    """Refuse what only looks like an address or host name."""
+    if ":" not in text:
+        return real_host(text)
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
+        raise ValueError("must be a host name, an IPv4 address or a valid IPv6 address") from None
     return text
 
 

@@ -1,22 +1,25 @@
-"""Reads `global.yaml` and an environment's overlay from a folder and makes the site of them."""
+"""Reads `global.yaml`, an environment's overlay and the hosts' files from a folder and makes the site of them."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from collections.abc import Mapping as Table
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any, Final
 
 from pydantic import ValidationError
 
+from obstack.edges.configfile.hosts import HOSTS, HostFolder, parse_host, read_hosts, without_hosts
 from obstack.edges.configfile.merge import merge, unfold
 from obstack.edges.configfile.nodes import LARGEST_FILE_BYTES, Document, Mapping, Scalar, parse
 from obstack.edges.configfile.translate import Translation, translate_all
 from obstack.edges.environments import ENVIRONMENTS, environments
 from obstack.errors import WHOLE_FILE, ConfigurationError, Problem
 from obstack.model.describe import fill_empty_sections, key_at
+from obstack.model.fleet_rules import fleet_rules
 from obstack.model.legible import Legible, with_examples, within
 from obstack.model.loaded import LoadedConfiguration, Origin, Sources
 from obstack.model.rules import Finding, cross_rules
@@ -31,7 +34,7 @@ GLOBAL_FILE: Final = "global.yaml"
 
 @dataclass(frozen=True)
 class FileConfigurations:
-    """The configurations in a folder: the base `global.yaml`, and overlays `environments/NAME.yaml`."""
+    """The configurations in a folder: the base `global.yaml`, overlays `environments/NAME.yaml`, `hosts/NAME.yaml`."""
 
     folder: FilePath
 
@@ -51,24 +54,26 @@ class FileConfigurations:
 
     def examine(self, environment: str | None = None) -> Examination:
         """Given an environment's name or None, return what could be read and every problem found, in order of place."""
-        documents = [_read(self.folder / GLOBAL_FILE, _init_remedy(self.folder))]
+        return self.examine_edited({}, environment)
+
+    def examine_edited(self, edited: Table[str, bytes | None], environment: str | None = None) -> Examination:
+        """Given what some hosts' files are about to hold, None for one that goes, return what `examine` would then."""
+        documents = [without_hosts(_read(self.folder / GLOBAL_FILE, _init_remedy(self.folder)))]
         if environment is not None:
-            documents.append(self._overlay(environment))
-        problems = [problem for document in documents for problem in document.problems]
-        trees = [document.tree for document in documents if document.tree is not None]
-        lines = {document.file: document.lines for document in documents}
-        files = tuple(document.file for document in documents)
-        if len(trees) < len(documents):
-            return Examination(None, Sources(files, lines, {}), tuple(problems))
-        tree = trees[0]
-        if environment is not None:
-            tree = merge(tree, _named(trees[1], documents[1].file, environment))
-        values, marks = unfold(tree)
-        return _judge(values, Sources(files, lines, marks), problems)
+            documents.append(without_hosts(self._overlay(environment)))
+        return _examine(documents, self._hosts(edited), environment)
 
     def examine_file(self, file: FilePath) -> Examination:
-        """Given a file that stands alone, return what could be read and every problem found."""
-        return _alone(_read(file, "Name an environment, or a file that exists."))
+        """Given a file, return what it says as the base of this folder's hosts, and every problem."""
+        return _examine([without_hosts(_read(file, "Name an environment, or a file that exists."))], self._hosts({}))
+
+    def _hosts(self, edited: Table[str, bytes | None]) -> HostFolder:
+        folder = self.folder / HOSTS
+        instead = {
+            name: None if content is None else parse_host(str(folder / f"{name}.yaml"), content)
+            for name, content in edited.items()
+        }
+        return read_hosts(self.folder, lambda file: _read(file, f"ls -l {file}", parse_host), instead)
 
     def _overlay(self, environment: str) -> Document:
         folder = self.folder / ENVIRONMENTS
@@ -94,15 +99,23 @@ class FileConfigurations:
 
 def examine_bytes(file: str, content: bytes) -> Examination:
     """Given the name and content of a file that stands alone, return what could be read and every problem found."""
-    return _alone(parse(file, content))
+    return _examine([without_hosts(parse(file, content))], HostFolder(Origin(file), {}, ()))
 
 
-def _alone(document: Document) -> Examination:
-    files, lines = (document.file,), {document.file: document.lines}
-    if document.tree is None:
-        return Examination(None, Sources(files, lines, {}), document.problems)
-    values, marks = unfold(document.tree)
-    return _judge(values, Sources(files, lines, marks), document.problems)
+def _examine(documents: Sequence[Document], hosts: HostFolder, environment: str | None = None) -> Examination:
+    """Given the base, an overlay if there is an environment, and the hosts, return what they say together."""
+    read = [*documents, *hosts.documents.values()]
+    problems = [*hosts.problems, *(problem for document in read for problem in document.problems)]
+    lines = {document.file: document.lines for document in read}
+    sources = Sources(tuple(document.file for document in read), lines, {})
+    if any(document.tree is None for document in documents):
+        return Examination(None, sources, sources.in_order(problems))
+    base, *overlays = (document.tree for document in documents if document.tree is not None)
+    for overlay in overlays:
+        base = merge(base, _named(overlay, documents[1].file, str(environment)))
+    values, marks = unfold(hosts.laid_into(base))
+    unread = frozenset(spell((HOSTS, name)) for name in hosts.unread)
+    return _judge(values, Sources(sources.files, lines, marks), problems, unread)
 
 
 def _init_remedy(folder: FilePath) -> str:
@@ -110,7 +123,7 @@ def _init_remedy(folder: FilePath) -> str:
     return f"observability config init{where} --domain NAME"
 
 
-def _read(file: FilePath, remedy: str) -> Document:
+def _read(file: FilePath, remedy: str, parse: Callable[[str, bytes], Document] = parse) -> Document:
     try:
         with file.open("rb") as stream:
             content = stream.read(LARGEST_FILE_BYTES + 1)
@@ -135,15 +148,16 @@ def _named(overlay: Mapping, file: str, environment: str) -> Mapping:
     return Mapping(overlay.entries | {"environment": (place, Scalar(environment, place, True))}, overlay.place)
 
 
-def _judge(values: dict[str, Any], sources: Sources, read: Sequence[Problem]) -> Examination:
+def _judge(values: dict[str, Any], sources: Sources, read: Sequence[Problem], unread: frozenset[str]) -> Examination:
     """Validate the values, and judge by the rules between sections and the suspicions whatever has a valid form.
 
-    `read` are the problems that were found in reading; what is wrong because of them is not told again.
+    `read` are the problems that were found in reading, `unread` what could not be read; what is wrong because of them
+    is not told again.
     """
-    told = frozenset(problem.path for problem in read)
+    told = unread | {problem.path for problem in read}
     legible, translations = _legible(fill_empty_sections(Site, values), told)
     judged = [sources.problem(finding, at_key=at_key) for finding, at_key in translations]
-    for finding in legible.sound(cross_rules(legible.site)):
+    for finding in legible.sound([*cross_rules(legible.site), *fleet_rules(legible.site)]):
         judged.append(sources.problem(finding, at_key=_names_a_key(finding)))
     production = values.get("environment", "production") == "production"
     suspected = [sources.problem(finding) for finding in suspicions(values, production=production)]

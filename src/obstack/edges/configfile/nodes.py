@@ -67,8 +67,11 @@ class Document:
     problems: tuple[Problem, ...]
 
 
-def parse(file: str, content: bytes) -> Document:
-    """Given a file's name and bytes, return its tree, or the problems that prevent one."""
+def parse(file: str, content: bytes, example: str = "domain: observability.example.org") -> Document:
+    """Given a file's name and bytes, return its tree, or the problems that prevent one.
+
+    `example` is a line that such a file may hold, for the remedy when it holds something else.
+    """
     if len(content) > LARGEST_FILE_BYTES:
         message = f"is {len(content)} bytes long; a configuration file has at most {LARGEST_FILE_BYTES}"
         return _refused(
@@ -84,7 +87,7 @@ def parse(file: str, content: bytes) -> Document:
         return _refused(
             file, (), Origin(file, line, column), message, f"iconv -f LATIN1 -t UTF-8 {file}    shows it converted"
         )
-    return _Reader(file, text).document()
+    return _Reader(file, text, example).document()
 
 
 def _refused(file: str, lines: tuple[str, ...], place: Origin, message: str, remedy: str) -> Document:
@@ -96,8 +99,9 @@ def _refused(file: str, lines: tuple[str, ...], place: Origin, message: str, rem
 class _Reader:
     """Reads one file; collects its problems."""
 
-    def __init__(self, file: str, text: str) -> None:
+    def __init__(self, file: str, text: str, example: str) -> None:
         self.file = file
+        self.example = example
         self.text = text
         self.lines = tuple(text.splitlines())
         self.problems: list[Problem] = []
@@ -126,7 +130,7 @@ class _Reader:
             if not (isinstance(tree, Scalar) and not tree.written):
                 kind = "a list" if isinstance(tree, Sequence) else "a single value"
                 message = f"must be a mapping of keys and values at its top level, but is {kind}"
-                self._report(tree.place, (), message, "Write for example: domain: observability.example.org")
+                self._report(tree.place, (), message, f"Write for example: {self.example}")
             tree = Mapping({}, Origin(self.file))
         unusable = any(problem.path == WHOLE_FILE for problem in self.problems)
         return Document(self.file, None if unusable else tree, self.lines, tuple(self.problems))

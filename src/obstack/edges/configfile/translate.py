@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 
 from obstack.model.describe import Key, describe, join, key_at, places_of
 from obstack.model.example import inline
+from obstack.model.host import Host
 from obstack.model.rules import Finding, Path
 from obstack.model.scalars import MEANINGS
 from obstack.model.site import Site
@@ -72,7 +73,7 @@ def _unknown(path: Path) -> Finding:
     known = [item.name for item in describe(section)] if section is not None else []
     hint = nearest(name, known)
     if not hint:
-        elsewhere = list(places_of(Site, name))
+        elsewhere = list(places_of(Host, name) if path[0] == "hosts" else places_of(Site, name))
         hint = f"It belongs to {join(elsewhere)}. " if elsewhere else ""
     return Finding(path, "is not a known key", hint.rstrip() or f"Remove it. Known here: {', '.join(known)}.")
 

@@ -30,6 +30,10 @@ def test_every_problem_has_its_place_message_and_remedy(
     (folder / "global.yaml").write_text(case["global"], encoding="utf-8")
     if "overlay" in case:
         (folder / "environments" / "staging.yaml").write_text(case["overlay"], encoding="utf-8")
+    if "hosts" in case:
+        (folder / "hosts").mkdir()
+    for name, text in case.get("hosts", {}).items():
+        (folder / "hosts" / name).write_text(text, encoding="utf-8")
     problems = FileConfigurations(folder).examine(case.get("environment")).problems
     assert [
         {"place": item.place, "path": item.path, "message": item.message, "remedy": item.remedy} for item in problems
