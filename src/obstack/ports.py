@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from obstack.agent import wire
 from obstack.errors import Problem
@@ -196,5 +196,49 @@ class ConfigurationFolder(Protocol):
     def keep_copy(self) -> str:
         """Copy the base file to a free name beside it and return that name."""
 
-    def write(self, text: str, schema: str) -> tuple[str, ...]:
-        """Given the base file's text and the JSON Schema, write them, and keep secrets out of git; return the paths."""
+    def write(self, text: str, schema: str, host_schema: str) -> tuple[str, ...]:
+        """Given the base file's text and the JSON Schemas, write them, and keep git off secrets; return the paths."""
+
+
+@dataclass(frozen=True)
+class KeyChange:
+    """A change of one key: `path` leads to it through mappings; it gets `value`, or goes when `gone`.
+
+    Mappings that are missing on the way are made; what is not there needs not go.
+    """
+
+    path: tuple[str, ...]
+    value: Any = None
+    gone: bool = False
+
+
+class HostEditor(Protocol):
+    """The hosts' files, changed key by key: whatever else a person wrote there stays as it is.
+
+    The site with the change is judged first. When that finds a problem that was not there before, ConfigurationError
+    is raised with all of them, and nothing is written.
+    """
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the hosts that have a file, in order."""
+
+    def place(self, name: str) -> str:
+        """Return the path of a host's file, for messages."""
+
+    def add(self, name: str, values: Mapping[str, Any]) -> str:
+        """Given a new host's name and what its file is to say, write the file and return its path.
+
+        Raises UsageError when there is such a host.
+        """
+
+    def edit(self, name: str, changes: Sequence[KeyChange]) -> bool:
+        """Given a host and changes, make them in its file; return False, writing nothing, when it says so already.
+
+        Raises UsageError when there is no such host, or its file cannot be changed by a program.
+        """
+
+    def check_removal(self, name: str) -> None:
+        """Given a host, raise what `remove` would raise, and change nothing."""
+
+    def remove(self, name: str) -> str:
+        """Given a host, move its file to a free name beside it and return that name. Raises UsageError."""

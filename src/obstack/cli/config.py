@@ -61,7 +61,7 @@ def _loaded(examination: Examination) -> LoadedConfiguration:
 def init_command(*, domain: str | None, force: bool, target: Target, as_json: bool) -> None:
     """Write a commented configuration, its schema and the administrator's password. Nothing is asked."""
     from obstack.edges.configfile import BeginningFolder
-    from obstack.model.reference import json_schema
+    from obstack.model.reference import host_schema, json_schema
     from obstack.operations.configuration import begin_configuration
 
     made = begin_configuration(
@@ -69,7 +69,7 @@ def init_command(*, domain: str | None, force: bool, target: Target, as_json: bo
         file_secrets(target),
         domain=domain if domain is not None else machine_name(),
         server=_server_name(),
-        schema=json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n",
+        schemas=(_schema(json_schema()), _schema(host_schema())),
         force=force,
     )
     if as_json:
@@ -122,6 +122,10 @@ def validate_command(*, target: Target, as_json: bool) -> None:
             print_line(line)
     if problems:
         click.get_current_context().exit(ConfigurationError.exit_code)
+
+
+def _schema(schema: dict[str, Any]) -> str:
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
 def _told(problems: list[tuple[str | None, Problem]]) -> Iterator[str]:

@@ -184,10 +184,11 @@ class Beginning:
 
 
 def begin_configuration(
-    folder: ConfigurationFolder, secrets: Secrets, *, domain: str, server: str, schema: str, force: bool
+    folder: ConfigurationFolder, secrets: Secrets, *, domain: str, server: str, schemas: tuple[str, str], force: bool
 ) -> Beginning:
     """Given where to write and the two names that no default can know, write a commented configuration that is valid.
 
+    `schemas` are those of the base file and of a host's file.
     The administrator's password is drawn when there is none. Raises UsageError when there is a configuration already
     and `force` is not given, ConfigurationError when a name is refused; then nothing was written.
     """
@@ -207,5 +208,5 @@ def begin_configuration(
     secret = login.password.removeprefix("secret:")
     secrets.create(secret)
     kept = folder.keep_copy() if folder.exists() else None
-    written = folder.write(text, schema)
+    written = folder.write(text, *schemas)
     return Beginning(written, kept, login.name, secrets.place(secret))

@@ -28,7 +28,7 @@ def write(folder: Path, text: str) -> tuple[FileConfigurations, FileSecrets]:
 def begin(folder: Path, *, domain: str = "mon.test", force: bool = False) -> tuple[str, ...]:
     secrets = FileSecrets(folder / "secrets")
     return begin_configuration(
-        BeginningFolder(folder), secrets, domain=domain, server="mon-1", schema="{}\n", force=force
+        BeginningFolder(folder), secrets, domain=domain, server="mon-1", schemas=("{}\n", "{}\n"), force=force
     ).written
 
 

@@ -10,9 +10,10 @@ from typing import Final
 
 from obstack.agent import durable
 from obstack.agent.faults import AgentError
+from obstack.edges.configfile.hosts import HOSTS
 from obstack.edges.configfile.load import GLOBAL_FILE, examine_bytes
 from obstack.errors import ChangeFailed, Problem
-from obstack.model.example import SCHEMA_FILE
+from obstack.model.example import HOST_SCHEMA_FILE, SCHEMA_FILE
 
 SECRETS_FOLDER: Final = "secrets"
 _IGNORED: Final = f"/{SECRETS_FOLDER}/"
@@ -45,15 +46,16 @@ class BeginningFolder:
             durable.copy_file(str((self.folder / GLOBAL_FILE).absolute()), str(copy.absolute()), 0o644)
         return str(copy)
 
-    def write(self, text: str, schema: str) -> tuple[str, ...]:
-        """Given the base file's text and the JSON Schema, write them and keep git away from secrets; return the paths.
+    def write(self, text: str, schema: str, host_schema: str) -> tuple[str, ...]:
+        """Given the base file's text and the JSON Schemas, write them and keep git away from secrets; return the paths.
 
         Raises ChangeFailed.
         """
         with _refusals():
-            durable.make_directory(str(self.folder.absolute()))
+            durable.make_directory(str((self.folder / HOSTS).absolute()))
             return (
                 self._put(SCHEMA_FILE, schema),
+                self._put(f"{HOSTS}/{HOST_SCHEMA_FILE}", host_schema),
                 self._put(".gitignore", self._ignore()),
                 self._put(GLOBAL_FILE, text),
             )

@@ -67,6 +67,11 @@ def read_hosts(folder: Path, read: Callable[[Path], Document], instead: Table[st
     return HostFolder(Origin(str(place)), dict(sorted(documents.items())), tuple(problems))
 
 
+def host_names(folder: Path) -> tuple[str, ...]:
+    """Given the folder of a configuration, return the names of the hosts that have a file, in order."""
+    return tuple(sorted(_listed(folder / HOSTS)[0]))
+
+
 def parse_host(file: str, content: bytes) -> Document:
     """Given the name and content of a host's file, return its document; problems have their path in the site."""
     document = parse(file, content, "address: 192.0.2.10")
