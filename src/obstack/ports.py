@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # the model costs a tenth of a second, and most verbs do with
     from obstack.model.legible import Legible
     from obstack.model.loaded import LoadedConfiguration, Sources
     from obstack.model.site import Site
+    from obstack.plan.fleet import Record
     from obstack.render.materials import Login
 
 
@@ -33,6 +34,32 @@ class Reporter(Protocol):
 
     def progress(self, message: str, done: int, total: int) -> None:
         """Show how far a long piece of work has got; `total` is 0 while it is not known."""
+
+
+class FleetReporter(Reporter, Protocol):
+    """Shows the progress of many nodes at once. It may be called from several threads."""
+
+    def wave(self, title: str, nodes: Sequence[str]) -> None:
+        """Say which nodes are worked on next."""
+
+    def started(self, node: str) -> None:
+        """Say that a node is being worked on."""
+
+    def ended(self, node: str, outcome: str, message: str, *, good: bool) -> None:
+        """Say how it ended for a node; `message` adds what a person wants to know of it."""
+
+
+class RunRecord(Protocol):
+    """What is remembered of the last run over many nodes, so that it can be gone on with."""
+
+    def read(self) -> Record | None:
+        """Return what is remembered; None when there is nothing, or nothing that can be understood."""
+
+    def begin(self, desired: Mapping[str, str], *, who: str, now: float) -> None:
+        """Forget the run before; given the generation that each node is to be in, remember that a run began."""
+
+    def note(self, node: str, outcome: str, *, done: bool) -> None:
+        """Remember how it ended for a node; `done` when it is in the generation that it was to be in."""
 
 
 @dataclass(frozen=True)
