@@ -149,15 +149,18 @@ def _apply(machine: Machine, request: wire.Request, announce: Callable[[str, str
         )
     paths.validate(request.manifest, machine.root)
     install.install(machine)
-    return switch.apply(machine, request.manifest, who=request.who, announce=announce)
+    unproven = tuple(str(name) for name in request.params.get("unproven", ()))
+    return switch.apply(machine, request.manifest, who=request.who, announce=announce, unproven=unproven)
 
 
 def _rollback(machine: Machine, request: wire.Request, announce: Callable[[str, str], None]) -> wire.Reply:
-    from obstack.agent import history, stage, switch
+    from obstack.agent import gate, history, stage, switch
 
     identity = history.choose(machine, request.params.get("to", "previous"))
     manifest = stage.load_manifest(machine, identity)
-    return switch.apply(machine, manifest, who=request.who, announce=announce, verb="rollback")
+    # It is this machine that goes back; what became of the hosts that it watched then, nobody has looked at.
+    unproven = gate.watched_hosts(manifest)
+    return switch.apply(machine, manifest, who=request.who, announce=announce, verb="rollback", unproven=unproven)
 
 
 def _prune(machine: Machine, request: wire.Request, announce: Callable[[str, str], None]) -> wire.Reply:

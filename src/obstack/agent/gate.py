@@ -13,10 +13,10 @@ from collections.abc import Callable, Sequence
 
 from obstack.agent import gate_alertmanager, gate_front_door, gate_journal, gate_prometheus, wire
 from obstack.agent.gate_probe import GateContext, Probe, Red, Watch, bounded, expect, fetch
-from obstack.agent.gate_prometheus import demanded_targets
+from obstack.agent.gate_prometheus import demanded_targets, watched_hosts
 from obstack.agent.services import describe
 
-__all__ = ["GateContext", "demanded_targets", "run_gates"]
+__all__ = ["GateContext", "demanded_targets", "run_gates", "watched_hosts"]
 
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 0.5

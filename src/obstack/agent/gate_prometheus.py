@@ -6,7 +6,7 @@ import contextlib
 import datetime
 import re
 import urllib.parse
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from obstack.agent import wire
@@ -112,7 +112,7 @@ def alertmanagers(gate: wire.GateEntry, context: GateContext) -> Probe:  # noqa:
 
 
 def targets(gate: wire.GateEntry, context: GateContext) -> Probe:
-    """`prometheus-targets` {url, targets: [{job, instance, unit}]}: each target is active, and up.
+    """`prometheus-targets` {url, targets: [{job, instance, unit, host?}]}: each target is active, and up.
 
     Where the target's unit or Prometheus itself was acted on in this run, the last scrape must be later than that. A
     target without unit is another machine's: it must be up only if the context demands it, and is told otherwise. That
@@ -142,10 +142,13 @@ def targets(gate: wire.GateEntry, context: GateContext) -> Probe:
     return probe
 
 
-def demanded_targets(old: wire.Manifest | None, new: wire.Manifest) -> frozenset[TargetKey]:
+def demanded_targets(
+    old: wire.Manifest | None, new: wire.Manifest, unproven: Collection[str] = ()
+) -> frozenset[TargetKey]:
     """Return the targets of other machines that must be up after a change from `old` to `new`, by job and instance.
 
-    Those are the ones that are new, and the ones that Prometheus sees up now: the change must not have lost them.
+    Those are the ones that are new, and the ones that Prometheus sees up now: the change must not have lost them. What
+    is of a host that is `unproven` is not among them: this run has not shown that the host serves anything.
     """
     before = _others(old) if old else {}
     up: set[TargetKey] = set()
@@ -154,16 +157,27 @@ def demanded_targets(old: wire.Manifest | None, new: wire.Manifest) -> frozenset
         with contextlib.suppress(Red):
             active = _data(f"{url}/api/v1/targets?state=active")["activeTargets"]
             up |= {_key(target["labels"]) for target in active if target["health"] == "up"}
-    return frozenset(key for key in _others(new) if key not in before or key in up)
+    return frozenset(key for key in _others(new, unproven) if key not in before or key in up)
 
 
-def _others(manifest: wire.Manifest) -> dict[TargetKey, set[str]]:
+def watched_hosts(manifest: wire.Manifest) -> frozenset[str]:
+    """Return the monitored hosts that the gates of a generation expect targets of."""
+    return frozenset(
+        str(target["host"])
+        for gate in manifest.gates
+        if gate.kind == "prometheus-targets"
+        for target in gate.params["targets"]
+        if target.get("host")
+    )
+
+
+def _others(manifest: wire.Manifest, unproven: Collection[str] = ()) -> dict[TargetKey, set[str]]:
     """Return the targets without unit that the manifest's gates expect, each with the places to ask about it."""
     found: dict[TargetKey, set[str]] = {}
     for gate in manifest.gates:
         if gate.kind == "prometheus-targets":
             for target in gate.params["targets"]:
-                if not target.get("unit"):
+                if not target.get("unit") and target.get("host") not in unproven:
                     found.setdefault(_key(target), set()).add(str(gate.params["url"]))
     return found
 

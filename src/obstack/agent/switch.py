@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 from obstack.agent import (
@@ -65,11 +65,13 @@ def apply(
     who: str,
     announce: Callable[[str, str], None],
     verb: str = "apply",
+    unproven: Collection[str] = (),
 ) -> wire.Reply:
     """Make the machine run a generation and return how it ended. The caller holds the lock and has recovered.
 
     A machine that is as desired is not touched; otherwise `announce` is told who does what, for those who wait for
-    the lock. Raises AgentError only before a record was begun.
+    the lock. `unproven` are monitored hosts that the gates may not be judged by. Raises AgentError only before a
+    record was begun.
     """
     seen = compare(machine, manifest)
     if seen.same(manifest):
@@ -78,7 +80,7 @@ def apply(
     announce(who, verb)
     writer = record.begin(machine.paths.transactions, verb=verb, who=who, previous=previous, target=manifest.identity)
     try:
-        reply = _transact(machine, manifest, seen, writer)
+        reply = _transact(machine, manifest, seen, writer, unproven)
     finally:
         writer.close()
     data = {"transaction": writer.transaction.name, "kept": statedata.kept(manifest, writer.view())}
@@ -97,10 +99,12 @@ def _unchanged(machine: Machine, manifest: wire.Manifest, seen: Comparison) -> w
     return wire.Reply("unchanged", manifest.identity, manifest.identity, seen.actions, gates=results, fault=fault)
 
 
-def _transact(machine: Machine, manifest: wire.Manifest, seen: Comparison, writer: Writer) -> wire.Reply:
+def _transact(
+    machine: Machine, manifest: wire.Manifest, seen: Comparison, writer: Writer, unproven: Collection[str]
+) -> wire.Reply:
     try:
         formats = _prove(machine, manifest, seen, writer)
-        demanded = gate.demanded_targets(seen.old, manifest)
+        demanded = gate.demanded_targets(seen.old, manifest, unproven)
         machine.interrupts.check()
         machine.event("switch", "started", f"to {manifest.identity[:12]}")
         writer.append(

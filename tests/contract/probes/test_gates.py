@@ -12,7 +12,7 @@ import pytest
 
 from contract.probes.stack import DIGEST, HOST, PASSWORD, Stack, write_certificates
 from obstack.agent import wire
-from obstack.agent.gate import demanded_targets, run_gates
+from obstack.agent.gate import demanded_targets, run_gates, watched_hosts
 
 pytestmark = pytest.mark.contract
 
@@ -142,6 +142,10 @@ def test_a_target_of_another_machine_that_is_down_counts_only_where_it_is_demand
         assert demanded_targets(manifest, manifest) == set(), "it was down before"
         assert demanded_targets(without, manifest) == {key}, "it is new"
         assert demanded_targets(None, manifest) == {key}
+        of_host = replace(gate, params=gate.params | {"targets": [own, other | {"host": "web-1"}]})
+        watching = replace(manifest, gates=(of_host,))
+        assert demanded_targets(without, watching, ["web-2"]) == {key}
+        assert demanded_targets(without, watching, watched_hosts(watching)) == set(), "its host was not proven"
     assert_green(targets(stack, target(stack, "node-exporter", "node", "node-exporter")))
 
 
