@@ -156,7 +156,8 @@ def test_the_order_of_routes_means_something() -> None:
 def test_what_is_begun_is_valid_and_complete(tmp_path: Path) -> None:
     written = begin(tmp_path / "config")
     folder = tmp_path / "config"
-    assert written == tuple(str(folder / name) for name in ("configuration.schema.json", ".gitignore", "global.yaml"))
+    names = ("configuration.schema.json", "hosts/host.schema.json", ".gitignore", "global.yaml")
+    assert written == tuple(str(folder / name) for name in names)
     assert (folder / ".gitignore").read_text() == "/secrets/\n"
     assert examine_configuration(FileConfigurations(folder), FileSecrets(folder / "secrets"), None).problems == ()
 
