@@ -45,7 +45,7 @@ class Key:
 @functools.cache
 def describe(section: type[Section]) -> tuple[Key, ...]:
     """Given a section's model, return its keys in the order in which they are defined."""
-    return tuple(_key(name, field) for name, field in section.model_fields.items())
+    return tuple(_key(field.alias or name, field) for name, field in section.model_fields.items())
 
 
 def key_at(section: type[Section], path: Sequence[str | int]) -> Key | None:
@@ -60,9 +60,11 @@ def key_at(section: type[Section], path: Sequence[str | int]) -> Key | None:
         if inside:
             inside = False
             continue
-        if model is None or not isinstance(part, str) or part not in model.model_fields:
-            return None if model is not None else key
-        key = next(item for item in describe(model) if item.name == part)
+        if model is None:
+            return key
+        key = next((item for item in describe(model) if item.name == part), None)
+        if key is None:
+            return None
         model = key.section
         inside = key.kind in ("list", "mapping")
     return key

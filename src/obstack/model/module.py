@@ -74,6 +74,7 @@ class OptionType(StrEnum):
     NAME = "name"
     PATH = "path"
     URL = "url"
+    ADDRESS = "address"
     PORT = "port"
     DURATION = "duration"
     SECRET = "secret"

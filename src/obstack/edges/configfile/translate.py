@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from pydantic_core import ErrorDetails
 
+from obstack.model.base import Section
 from obstack.model.describe import Key, describe, join, key_at, places_of
 from obstack.model.example import inline
 from obstack.model.host import Host
@@ -27,36 +28,36 @@ class Translation(NamedTuple):
     at_key: bool
 
 
-def translate_all(errors: list[ErrorDetails]) -> list[Translation]:
-    """Given pydantic's errors about a Site, return those that say something, in plain words.
+def translate_all(errors: list[ErrorDetails], root: type[Section] = Site) -> list[Translation]:
+    """Given pydantic's errors about a root of the model, return those that say something, in plain words.
 
     A list whose items are all wrong counts as empty for pydantic; the items' own errors say it better.
     """
     paths = [tuple(error["loc"]) for error in errors]
     return [
-        translate(error)
+        translate(error, root)
         for error, path in zip(errors, paths, strict=True)
         if error["type"] != "too_short"
         or not any(len(other) > len(path) and other[: len(path)] == path for other in paths)
     ]
 
 
-def translate(error: ErrorDetails) -> Translation:
-    """Given one error of pydantic about a Site, return it in plain words."""
+def translate(error: ErrorDetails, root: type[Section] = Site) -> Translation:
+    """Given one error of pydantic about a root of the model, return it in plain words."""
     path: Path = tuple(error["loc"])
     if path and path[-1] == "[key]":
         path = path[:-1]
-        message, _ = _describe(error, None, str(path[-1]))
+        message, _ = _describe(error, None, str(path[-1]), root)
         return Translation(Finding(path, f"the key {message}", "Rename the key."), True)
-    key = key_at(Site, path)
+    key = key_at(root, path)
     kind = error["type"]
     if kind == "missing":
         return Translation(_missing(path, key), True)
     if kind == "extra_forbidden":
-        return Translation(_unknown(path), True)
+        return Translation(_unknown(path, root), True)
     # A secret is never shown, and neither is its line: the key is on the line above when the value is.
     secret = (key is not None and key.secret) or _SECRET_KEY.search(spell(path)) is not None
-    message, remedy = _describe(error, key, None if secret else error["input"])
+    message, remedy = _describe(error, key, None if secret else error["input"], root)
     if not secret:
         message += f", but is {show(error['input'])}"
     return Translation(Finding(path, message, remedy or _example(path, key)), secret)
@@ -66,19 +67,19 @@ def _missing(path: Path, key: Key | None) -> Finding:
     return Finding(path, "is required", f"Add it, for example: {_line(path, key)}")
 
 
-def _unknown(path: Path) -> Finding:
+def _unknown(path: Path, root: type[Section]) -> Finding:
     name = str(path[-1])
-    parent = key_at(Site, path[:-1]) if len(path) > 1 else None
-    section = Site if len(path) == 1 else parent.section if parent is not None else None
+    parent = key_at(root, path[:-1]) if len(path) > 1 else None
+    section = root if len(path) == 1 else parent.section if parent is not None else None
     known = [item.name for item in describe(section)] if section is not None else []
     hint = nearest(name, known)
     if not hint:
-        elsewhere = list(places_of(Host, name) if path[0] == "hosts" else places_of(Site, name))
+        elsewhere = list(places_of(Host, name) if root is Site and path[0] == "hosts" else places_of(root, name))
         hint = f"It belongs to {join(elsewhere)}. " if elsewhere else ""
     return Finding(path, "is not a known key", hint.rstrip() or f"Remove it. Known here: {', '.join(known)}.")
 
 
-def _describe(error: ErrorDetails, key: Key | None, value: Any) -> tuple[str, str]:
+def _describe(error: ErrorDetails, key: Key | None, value: Any, root: type[Section]) -> tuple[str, str]:
     """Return what must be, and a remedy when the kind of error has a better one than an example."""
     context: Mapping[str, Any] = error.get("ctx", {})
     kind = error["type"]
@@ -99,7 +100,7 @@ def _describe(error: ErrorDetails, key: Key | None, value: Any) -> tuple[str, st
         return "must be true or false", "Write true or false, without quotes."
     if kind == "string_type":
         known = key is not None and key.kind == "value"
-        return f"must be {key.meaning if key and known else 'text'}", _quote(error, value)
+        return f"must be {key.meaning if key and known else 'text'}", _quote(error, value, root)
     if kind in ("model_type", "dict_type"):
         return "must be a mapping of keys and values", ""
     if kind == "tuple_type":
@@ -125,9 +126,9 @@ def _unquote(error: ErrorDetails, value: Any) -> str:
     return ""
 
 
-def _quote(error: ErrorDetails, value: Any) -> str:
+def _quote(error: ErrorDetails, value: Any, root: type[Section]) -> str:
     """Text that YAML took for a number or truth value wants quotes; where a unit is missing, the example says so."""
-    key = key_at(Site, tuple(error["loc"]))
+    key = key_at(root, tuple(error["loc"]))
     free = key is not None and ("text" in key.meaning.rpartition("each value is ")[2])
     if free and isinstance(value, bool | int | float):
         written = json.dumps(value)
