@@ -36,6 +36,9 @@ class Memory:
     def keep(self, name: str, content: bytes) -> None:
         self.contents[name] = content
 
+    def forget(self, name: str) -> bool:
+        return self.contents.pop(name, None) is not None
+
 
 @dataclass(frozen=True)
 class Staged:

@@ -137,6 +137,11 @@ class FileSecrets:
         with _refusals():
             durable.write_file(str(self._folder / KEPT / _safe(name, _KEPT_NAME)), content, 0o600)
 
+    def forget(self, name: str) -> bool:
+        """Given the name of something kept, remove it; return whether there was anything. Raises ChangeFailed."""
+        with _refusals():
+            return durable.remove(str(self._folder / KEPT / _safe(name, _KEPT_NAME)))
+
     def _login(self, name: str, password: Secret, rounds: int = ROUNDS) -> Login:
         value = password.reveal().encode()
         if len(value) > _BCRYPT_LIMIT:

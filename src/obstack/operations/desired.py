@@ -13,10 +13,12 @@ from obstack.catalog.components import COMPONENTS
 from obstack.model.layout import Layout, Manager
 from obstack.model.rules import secret_references
 from obstack.model.site import Site
+from obstack.plan.certificates import FRONT_DOOR, SCRAPE_CLIENT, Purpose, Signer
 from obstack.plan.generation import build_generation
 from obstack.ports import Clock, Contents, SiteSecrets
 from obstack.render.materials import Certificate, Materials
 from obstack.render.node import render_node
+from obstack.render.sizes import whole_seconds
 
 ROLE = "observability"
 
@@ -31,10 +33,24 @@ class Desired:
 
 
 class Authority(Protocol):
-    """What signs the front door's certificate."""
+    """What signs the certificates of server and hosts."""
 
-    def certificate(self, name: str, names: Sequence[str], now: float) -> Certificate:
+    def certificate(
+        self,
+        name: str,
+        names: Sequence[str],
+        now: float,
+        lifetime: float = ...,
+        purpose: Purpose = ...,
+        by: Signer = ...,
+    ) -> Certificate:
         """Given a name to keep it under, host names and the time, return a certificate; the old one if it serves."""
+
+    def self_signed(self, name: str, now: float, lifetime: float = ...) -> Certificate:
+        """Given a name and the time, return a client certificate that signed itself; the old one if it serves."""
+
+    def authority_pem(self, by: Signer, now: float) -> str:
+        """Given a signer and the time, return the certificate of that authority."""
 
 
 @dataclass(frozen=True)
@@ -64,11 +80,18 @@ def settle_materials(
     site: Site, artifacts: Mapping[str, Artifact], *, secrets: SiteSecrets, authority: Authority, clock: Clock
 ) -> Materials:
     """Return everything that rendering needs beside the site. What was settled earlier is returned again."""
-    names = tuple(dict.fromkeys((site.domain, site.server.name, "localhost", "127.0.0.1")))
+    address = (site.server.address,) if site.server.address else ()
+    names = tuple(dict.fromkeys((site.domain, site.server.name, *address, "localhost", "127.0.0.1")))
+    now, lifetime = clock.now(), whole_seconds(site.certificates.lifetime)
     return Materials(
         secrets={name: secrets.need(name) for _, name in secret_references(site)},
         logins=secrets.logins(site),
         gate=secrets.gate_login(),
-        certificate=authority.certificate("front-door", names, clock.now()),
+        certificate=authority.certificate(FRONT_DOOR, names, now, lifetime),
         artifacts=artifacts,
+        scrape=_scrape(authority, now, lifetime) if site.hosts else None,
     )
+
+
+def _scrape(authority: Authority, now: float, lifetime: float) -> Certificate:
+    return authority.certificate(SCRAPE_CLIENT, (SCRAPE_CLIENT,), now, lifetime, "client", "scrape")
