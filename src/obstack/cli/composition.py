@@ -9,12 +9,14 @@ import getpass
 import os
 import platform
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from obstack.cli.options import Target
 from obstack.ports import Channel, Reporter
 
 if TYPE_CHECKING:
+    from obstack.catalog.modules import ModuleSet
     from obstack.edges.secrets import FileSecrets
     from obstack.model.site import Site
     from obstack.operations.desired import Desired, Provision
@@ -65,7 +67,23 @@ def load_site(target: Target) -> Site:
     from obstack.operations.configuration import load_configuration
 
     secrets = file_secrets(target)
-    return load_configuration(FileConfigurations(target.configuration), secrets, target.environment).site
+    configurations = FileConfigurations(target.configuration, module_cache(target))
+    return load_configuration(configurations, secrets, target.environment).site
+
+
+def module_cache(target: Target) -> Path:
+    """Given a target, return the folder of what makes it quick to read modules."""
+    from obstack.cli.supply import cache_folder
+
+    return cache_folder(target) / "modules"
+
+
+def load_modules(target: Target, site: Site) -> ModuleSet:
+    """Given a target and its site, return all modules by name. Raises ConfigurationError with all their problems."""
+    from obstack.edges import modulefile
+
+    further = modulefile.further_folder(site, target.configuration)
+    return modulefile.load_modules(*(() if further is None else (further,)), cache=module_cache(target))
 
 
 def build_desired(target: Target, reporter: Reporter) -> Desired:

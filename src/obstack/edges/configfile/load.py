@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from obstack.edges.configfile.hosts import HOSTS, HostFolder, parse_host, read_hosts, without_hosts
 from obstack.edges.configfile.merge import merge, unfold
+from obstack.edges.configfile.modules import JudgedModules, judge_modules
 from obstack.edges.configfile.nodes import LARGEST_FILE_BYTES, Document, Mapping, Scalar, parse
 from obstack.edges.configfile.translate import Translation, translate_all
 from obstack.edges.environments import ENVIRONMENTS, environments
@@ -34,9 +35,13 @@ GLOBAL_FILE: Final = "global.yaml"
 
 @dataclass(frozen=True)
 class FileConfigurations:
-    """The configurations in a folder: the base `global.yaml`, overlays `environments/NAME.yaml`, `hosts/NAME.yaml`."""
+    """The configurations in a folder: the base `global.yaml`, overlays `environments/NAME.yaml`, `hosts/NAME.yaml`.
+
+    In `cache` is kept what makes it quick to read the modules that the hosts use.
+    """
 
     folder: FilePath
+    cache: FilePath | None = None
 
     def environments(self) -> tuple[str, ...]:
         """Return the names of the environments that have an overlay, in order."""
@@ -61,11 +66,15 @@ class FileConfigurations:
         documents = [without_hosts(_read(self.folder / GLOBAL_FILE, _init_remedy(self.folder)))]
         if environment is not None:
             documents.append(without_hosts(self._overlay(environment)))
-        return _examine(documents, self._hosts(edited), environment)
+        return _examine(documents, self._hosts(edited), environment, self._modules)
 
     def examine_file(self, file: FilePath) -> Examination:
         """Given a file, return what it says as the base of this folder's hosts, and every problem."""
-        return _examine([without_hosts(_read(file, "Name an environment, or a file that exists."))], self._hosts({}))
+        document = without_hosts(_read(file, "Name an environment, or a file that exists."))
+        return _examine([document], self._hosts({}), judge_modules=self._modules)
+
+    def _modules(self, site: Site) -> JudgedModules:
+        return judge_modules(site, self.folder, self.cache)
 
     def _hosts(self, edited: Table[str, bytes | None]) -> HostFolder:
         folder = self.folder / HOSTS
@@ -102,7 +111,16 @@ def examine_bytes(file: str, content: bytes) -> Examination:
     return _examine([without_hosts(parse(file, content))], HostFolder(Origin(file), {}, ()))
 
 
-def _examine(documents: Sequence[Document], hosts: HostFolder, environment: str | None = None) -> Examination:
+def _no_modules(_site: Site) -> JudgedModules:
+    return JudgedModules()
+
+
+def _examine(
+    documents: Sequence[Document],
+    hosts: HostFolder,
+    environment: str | None = None,
+    judge_modules: Callable[[Site], JudgedModules] = _no_modules,
+) -> Examination:
     """Given the base, an overlay if there is an environment, and the hosts, return what they say together."""
     read = [*documents, *hosts.documents.values()]
     problems = [*hosts.problems, *(problem for document in read for problem in document.problems)]
@@ -115,7 +133,7 @@ def _examine(documents: Sequence[Document], hosts: HostFolder, environment: str 
         base = merge(base, _named(overlay, documents[1].file, str(environment)))
     values, marks = unfold(hosts.laid_into(base))
     unread = frozenset(spell((HOSTS, name)) for name in hosts.unread)
-    return _judge(values, Sources(sources.files, lines, marks), problems, unread)
+    return _judge(values, Sources(sources.files, lines, marks), problems, unread, judge_modules)
 
 
 def _init_remedy(folder: FilePath) -> str:
@@ -148,7 +166,13 @@ def _named(overlay: Mapping, file: str, environment: str) -> Mapping:
     return Mapping(overlay.entries | {"environment": (place, Scalar(environment, place, True))}, overlay.place)
 
 
-def _judge(values: dict[str, Any], sources: Sources, read: Sequence[Problem], unread: frozenset[str]) -> Examination:
+def _judge(
+    values: dict[str, Any],
+    sources: Sources,
+    read: Sequence[Problem],
+    unread: frozenset[str],
+    judge_modules: Callable[[Site], JudgedModules],
+) -> Examination:
     """Validate the values, and judge by the rules between sections and the suspicions whatever has a valid form.
 
     `read` are the problems that were found in reading, `unread` what could not be read; what is wrong because of them
@@ -157,7 +181,10 @@ def _judge(values: dict[str, Any], sources: Sources, read: Sequence[Problem], un
     told = unread | {problem.path for problem in read}
     legible, translations = _legible(fill_empty_sections(Site, values), told)
     judged = [sources.problem(finding, at_key=at_key) for finding, at_key in translations]
-    for finding in legible.sound([*cross_rules(legible.site), *fleet_rules(legible.site)]):
+    modules = judge_modules(legible.site)
+    # An option that nobody wrote is of an example that stands in for a faulty one.
+    of_modules = [found for found in modules.findings if found.path in sources.marks or found.related in sources.marks]
+    for finding in legible.sound([*cross_rules(legible.site), *fleet_rules(legible.site), *of_modules]):
         judged.append(sources.problem(finding, at_key=_names_a_key(finding)))
     production = values.get("environment", "production") == "production"
     suspected = [sources.problem(finding) for finding in suspicions(values, production=production)]
@@ -166,7 +193,7 @@ def _judge(values: dict[str, Any], sources: Sources, read: Sequence[Problem], un
     judged = [problem for problem in judged if problem.path not in placeholders] + suspected
     judged = [problem for problem in judged if not any(within(problem.path, path) for path in told)]
     loaded = None if read or translations else LoadedConfiguration(legible.site, values, sources)
-    return Examination(loaded, sources, sources.in_order([*read, *judged]), legible)
+    return Examination(loaded, sources, sources.in_order([*read, *judged, *modules.problems]), legible)
 
 
 def _legible(values: dict[str, Any], told: frozenset[str]) -> tuple[Legible, list[Translation]]:

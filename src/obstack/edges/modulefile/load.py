@@ -15,6 +15,7 @@ from obstack.edges.modulefile.read import KeptValues, ReadFile, json_of, read_se
 from obstack.errors import WHOLE_FILE, ConfigurationError, Problem, UsageError
 from obstack.model.module import RELATIVE_PATH_PATTERN, Module, ModuleRules
 from obstack.model.scalars import NAME_PATTERN
+from obstack.model.site import Site
 
 MANIFEST: Final = "module.yaml"
 RULES: Final = "alerts.yaml"
@@ -43,6 +44,11 @@ def shipped_folder() -> Path:
 def module_names(folder: Path) -> tuple[str, ...]:
     """Given a folder of modules, return their names, in order: each folder that holds a manifest, and no link."""
     return tuple(sorted(place.name for place in folder.iterdir() if (place / MANIFEST).is_file()))
+
+
+def further_folder(site: Site, configuration: Path) -> Path | None:
+    """Given a site and the folder of its configuration, return the folder of further modules, if it names one."""
+    return None if site.modules.folder is None else configuration / site.modules.folder
 
 
 def load_modules(*folders: Path, cache: Path | None = None) -> ModuleSet:

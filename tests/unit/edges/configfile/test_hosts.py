@@ -24,11 +24,11 @@ def test_each_file_is_a_host_and_its_values_know_their_place(tmp_path: Path) -> 
 
 
 def test_a_key_without_a_value_means_its_default_and_null_ends_ssh(tmp_path: Path) -> None:
-    text = "address: 192.0.2.10\nssh:\nlogs:\nlabels:\nmodules:\n  nginx:\n  redis: {}\n"
+    text = "address: 192.0.2.10\nssh:\nlogs:\nlabels:\nmodules:\n  nginx:\n"
     site = write(tmp_path, web=text, far="address: 192.0.2.11\nssh: null\n").load().site
     assert site.hosts["web"].ssh == Ssh()
     assert site.hosts["web"].logs is True
-    assert [use.enabled for use in site.hosts["web"].modules.values()] == [True, True]
+    assert [use.enabled for use in site.hosts["web"].modules.values()] == [True]
     assert site.hosts["far"].ssh is None
 
 
