@@ -194,7 +194,7 @@ CHANGING: dict[str, Handler] = {
     "uninstall": _uninstall,
     "recover": _recover,
 }
-READING = ("inspect", "health", "generations", "manifest", "diff", "contents", "logs")
+READING = ("inspect", "health", "generations", "manifest", "diff", "contents", "logs", "detect")
 
 
 def boot_recover(root: str) -> int:

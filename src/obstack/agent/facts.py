@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,9 +46,12 @@ class Absent(Exception):
     """The probe looked, and what it looked for is not there."""
 
 
-def gather(question: Question) -> tuple[wire.Fact, ...]:
-    """Return one fact for each probe, in a fixed order. Nothing is changed and no probe can fail the others."""
-    return tuple(_probe(name, probe, question) for name, probe in PROBES.items())
+def gather(question: Question, names: Collection[str] = ()) -> tuple[wire.Fact, ...]:
+    """Return one fact for each probe, or for those of `names`, in a fixed order.
+
+    Nothing is changed and no probe can fail the others.
+    """
+    return tuple(_probe(name, probe, question) for name, probe in PROBES.items() if not names or name in names)
 
 
 def _probe(name: str, probe: Callable[[Question], Any], question: Question) -> wire.Fact:
@@ -142,7 +145,7 @@ def _packages(question: Question) -> dict[str, str]:
     # The exit code is 1 as soon as one of the names is unknown, which is the usual case.
     done = subprocess.run(
         ["dpkg-query", "--show", f"--showformat={form}", *question.packages],
-        env=_environment(),
+        env=tool_environment(),
         capture_output=True,
         text=True,
         check=False,
@@ -210,10 +213,11 @@ def _users(question: Question) -> dict[str, int]:
 
 
 def _output(argv: list[str]) -> str:
-    return subprocess.run(argv, env=_environment(), capture_output=True, text=True, check=True, timeout=20).stdout
+    return subprocess.run(argv, env=tool_environment(), capture_output=True, text=True, check=True, timeout=20).stdout
 
 
-def _environment() -> dict[str, str]:
+def tool_environment() -> dict[str, str]:
+    """Return the environment for the system's own tools: their messages are in English then."""
     return {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"}
 
 

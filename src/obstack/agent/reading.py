@@ -154,6 +154,33 @@ def contents(machine: Machine, request: wire.Request) -> wire.Reply:
     return wire.Reply("ok", in_force.identity, data={"contents": found})
 
 
+def detect(machine: Machine, request: wire.Request) -> wire.Reply:
+    """Return what was seen of each look in `looks`, and the facts about system and architecture.
+
+    Raises AgentError `look-unknown`.
+    """
+    from obstack.agent import detect as looking
+    from obstack.agent import facts
+
+    try:
+        looks = [wire.decode(wire.Look, item) for item in request.params.get("looks", ())]
+        claims = frozenset(name for kind, name in machine.ledger().claims if kind in ("unit", "link", "directory"))
+        seen = looking.look(looks, claims)
+    except ValueError as error:
+        raise AgentError(
+            exit_code=USAGE,
+            code="look-unknown",
+            what=f"The agent cannot look for that: {error}.",
+            where="request",
+            do="use the same version on both ends: observability version",
+            state="nothing was changed",
+        ) from error
+    question = facts.Question(root=machine.root, state=machine.paths.state)
+    gathered = facts.gather(question, ("os", "architecture", "user", "python"))
+    data = {"sightings": [wire.encode(one) for one in seen], "facts": [wire.encode(fact) for fact in gathered]}
+    return wire.Reply("ok", machine.current(), data=data)
+
+
 def logs(machine: Machine, request: wire.Request) -> wire.Reply:
     """Send the wanted lines as events of step `log`. Raises AgentError `logs-unreadable` and `unit-unknown`."""
     from obstack.agent import logs as journal

@@ -321,6 +321,29 @@ class Fact:
 
 
 @dataclass(frozen=True)
+class Look:
+    """One thing to look for: `kind` is unit, command, file, socket, port or package, `subject` which of them."""
+
+    kind: str
+    subject: str
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """What a look has seen. `answer` is yes, no or unknown; `evidence` says in words what was there, or why not known.
+
+    `state` is active where something is at work, enabled for a unit that is to be, idle for one that neither is nor is
+    to be; empty for the kinds that cannot tell.
+    """
+
+    kind: str
+    subject: str
+    answer: str
+    evidence: str
+    state: str = ""
+
+
+@dataclass(frozen=True)
 class GateResult:
     """The outcome of one gate. `evidence` is what was seen last; secrets never get into it."""
 
