@@ -11,15 +11,15 @@ from obstack.content.rules import Group
 from obstack.content.stack import ALERTMANAGER, PROMETHEUS, availability
 
 
-def rule_files(jobs: Sequence[str]) -> Mapping[str, tuple[Group, ...]]:
-    """Given the names of the scrape jobs, return the groups of each rule file."""
+def rule_files(jobs: Sequence[str], modules: Sequence[Group] = ()) -> Mapping[str, tuple[Group, ...]]:
+    """Given the names of the scrape jobs and the groups of modules, return the groups of each rule file."""
     return {
         "availability": (availability(jobs),),
         "prometheus": (PROMETHEUS,),
         "alertmanager": (ALERTMANAGER,),
         "machine": (MACHINE,),
         "probes": (PROBES,),
-    }
+    } | {f"modules-{group.name}": (group,) for group in modules}
 
 
 def groups_document(groups: Sequence[Group]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ class Alert:
     """One alerting rule. `hold` is how long the expression must hold before anybody is told.
 
     `labels` are added to those of the expression. `summary` and `description` may use the engine's `{{ $labels.x }}`
-    and `{{ $value }}`. The runbook is docs/runbooks/<name>.md.
+    and `{{ $value }}`. The runbook is `runbook`, or docs/runbooks/<name>.md where that is empty.
     """
 
     name: str
@@ -31,6 +31,7 @@ class Alert:
     summary: str
     description: str
     labels: dict[str, str] = field(default_factory=dict)
+    runbook: str = ""
 
     def document(self) -> dict[str, Any]:
         """Return the rule as Prometheus reads it."""
@@ -42,7 +43,7 @@ class Alert:
             "annotations": {
                 "summary": self.summary,
                 "description": self.description,
-                "runbook": f"docs/runbooks/{self.name}.md",
+                "runbook": self.runbook or f"docs/runbooks/{self.name}.md",
             },
         }
 
