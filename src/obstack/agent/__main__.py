@@ -54,9 +54,12 @@ def serve(root: str) -> int:
     """Answer one request; return the exit code of its fault, or 0."""
     from obstack.agent.managers import service_manager
 
-    conversation = Conversation(sys.stdin.buffer, sys.stdout.buffer)
-    machine = Machine(root, service_manager, conversation.emit, conversation.receive, Interrupts())
-    machine.interrupts.install()
+    interrupts = Interrupts()
+    conversation = Conversation(sys.stdin.fileno(), sys.stdout.buffer, interrupts.wish)
+    machine = Machine(
+        root, service_manager, conversation.emit, conversation.receive, interrupts, confirm=conversation.confirm
+    )
+    interrupts.install()
     reply = _answer(machine, conversation.request)
     conversation.send(reply)
     _close_output()

@@ -1,6 +1,9 @@
 """The agent's end of the line: one request in, events and needs out, contents in, one reply out.
 
 Nobody listening any more is no reason to stop: what was begun is carried to its end, and the record tells it.
+
+Once the request has come, a thread listens, so that an interruption is heard while the agent works. It hands the input
+over to whoever stores the bytes of a content, and goes on listening behind them.
 """
 
 from __future__ import annotations
@@ -9,37 +12,55 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Mapping
-from typing import BinaryIO
+from collections.abc import Callable, Mapping
+from typing import Any, BinaryIO
 
 from obstack.agent import wire
 from obstack.agent.faults import CHANGE_FAILED, USAGE, AgentError
+from obstack.agent.inlet import Inlet
 from obstack.agent.store import mismatch
 
 LINE_LIMIT = 64 * 1024 * 1024
-CHUNK = 1 << 20
 PROGRESS_STEPS = 20
 """So often at most the receipt of one need is told: who is sending does not read, and a pipe holds only so much."""
+SILENCE_S = 60.0
+"""So long a controller may send nothing of what it was asked for: nothing else tells of a connection that is dead."""
+
+
+def nobody() -> None:
+    """Hand an interruption to nobody."""
 
 
 class Conversation:
-    """Given the two streams, speak with the controller. Events may come from several threads."""
+    """Given the descriptor to read and the stream to write, speak with the controller. Events come from any thread.
 
-    def __init__(self, source: BinaryIO, sink: BinaryIO) -> None:
-        self._source = source
+    `interrupt` is called, from a thread of its own, when the controller wants the run to leave off. A controller that
+    sends nothing for `silence_s` of what it was asked for is given up.
+    """
+
+    def __init__(
+        self, source: int, sink: BinaryIO, interrupt: Callable[[], None] = nobody, silence_s: float = SILENCE_S
+    ) -> None:
+        self._inlet = Inlet(source)
         self._sink = sink
+        self._interrupt = interrupt
+        self._silence_s = silence_s
         self._deaf = False
         self._turn = threading.Lock()
+        self._heard = threading.Condition()
+        self._announced: wire.Blob | None = None  # as long as its bytes are what comes next
+        self._confirmations = 0
+        self._ended: str | None = None
 
     def request(self) -> wire.Request:
-        """Read the request. Raises AgentError `bad-request` for anything else, or another protocol."""
-        raw = self._source.readline(LINE_LIMIT)
+        """Read the request, and listen from then on. Raises AgentError `bad-request` for anything else."""
+        raw = self._inlet.line(LINE_LIMIT)
         try:
             data = json.loads(raw)
             protocol = data.get("protocol") if isinstance(data, dict) else None
             if protocol != wire.PROTOCOL:
                 raise wire.WireError(f"protocol {protocol!r} is not spoken here, {wire.PROTOCOL} is")
-            return wire.decode(wire.Request, data)
+            request = wire.decode(wire.Request, data)
         except (ValueError, RecursionError) as error:
             raise AgentError(
                 exit_code=USAGE,
@@ -50,6 +71,12 @@ class Conversation:
                 state="nothing was touched",
                 detail=str(error),
             ) from error
+        self.listen()
+        return request
+
+    def listen(self) -> None:
+        """Hear from now on what the controller says."""
+        threading.Thread(target=self._listen, name="listener", daemon=True).start()
 
     def emit(self, event: wire.Event) -> None:
         """Send one event."""
@@ -66,6 +93,14 @@ class Conversation:
             except (BrokenPipeError, ConnectionResetError, OSError):
                 self._deaf = True
 
+    def confirm(self, limit_s: float) -> bool:
+        """Ask the controller to open a new connection to this machine; tell whether it has, within the time."""
+        with self._heard:
+            before = self._confirmations
+            self.send(wire.Confirm())
+            self._heard.wait_for(lambda: self._confirmations > before or self._ended is not None, limit_s)
+            return self._confirmations > before
+
     def receive(self, wanted: Mapping[str, int], folder: str) -> None:
         """Ask for contents and put each, verified, into `folder` under its digest.
 
@@ -79,23 +114,55 @@ class Conversation:
                 reason = f"a content of {blob.size} bytes came, which was not asked for" if blob.size >= 0 else ""
                 raise _missing(blob.digest, reason or "the controller does not have it")
             self._store(blob, os.path.join(folder, blob.digest))
+            with self._heard:
+                self._announced = None
+                self._heard.notify_all()
             if number * PROGRESS_STEPS // len(wanted) > (number - 1) * PROGRESS_STEPS // len(wanted):
                 self.emit(wire.Event("stage", "progress", "receiving", {"done": number, "total": len(wanted)}))
 
-    def _announcement(self) -> wire.Blob:
-        raw = self._source.readline(LINE_LIMIT)
+    def _listen(self) -> None:
+        reason = "the connection ended"
         try:
-            return wire.decode(wire.Blob, json.loads(raw))
-        except (ValueError, RecursionError) as error:
-            reason = str(error) if raw else "the connection ended"
-            raise _missing("contents", reason) from error
+            while raw := self._inlet.line(LINE_LIMIT):
+                self._hear(json.loads(raw))
+        except (ValueError, RecursionError, OSError) as error:
+            reason = str(error)
+        with self._heard:
+            self._ended = reason
+            self._heard.notify_all()
+
+    def _hear(self, data: Any) -> None:
+        """Act on what was said. Raises WireError for what nobody says."""
+        kind = data.get("type") if isinstance(data, dict) else None
+        if kind == "interrupt":
+            self._interrupt()
+            return
+        with self._heard:
+            if kind == "confirmed":
+                self._confirmations += 1
+                self._heard.notify_all()
+                return
+            self._announced = wire.decode(wire.Blob, data)
+            self._heard.notify_all()
+            if self._announced.size >= 0:
+                self._heard.wait_for(lambda: self._announced is None)
+
+    def _announcement(self) -> wire.Blob:
+        with self._heard:
+            self._heard.wait_for(lambda: self._announced is not None or self._ended is not None, self._silence_s)
+            if self._announced is None:
+                raise _missing("contents", self._ended or f"nothing came for {self._silence_s:.0f} s")
+            return self._announced
 
     def _store(self, blob: wire.Blob, path: str) -> None:
         digest = hashlib.sha256()
         left = blob.size
         with open(path, "wb") as stream:
             while left:
-                chunk = self._source.read(min(left, CHUNK))
+                try:
+                    chunk = self._inlet.read(left, self._silence_s)
+                except TimeoutError as error:
+                    raise _missing(blob.digest, str(error)) from error
                 if not chunk:
                     raise _missing(blob.digest, f"the connection ended {left} bytes before its end")
                 digest.update(chunk)

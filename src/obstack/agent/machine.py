@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import FrameType
@@ -40,6 +41,10 @@ class Interrupts:
         signal.signal(signal.SIGTERM, self._receive)
         signal.signal(signal.SIGINT, self._receive)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPTIONS)
+
+    def wish(self) -> None:
+        """Interrupt from any thread, as a signal would. Only a signal wakes a main thread that waits."""
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
 
     @contextlib.contextmanager
     def region(self) -> Iterator[None]:
@@ -107,12 +112,19 @@ def no_content(wanted: Mapping[str, int], folder: str) -> None:
     )
 
 
+def no_confirmation(limit_s: float) -> bool:
+    """Confirm nothing: there is no controller that could open a connection."""
+    del limit_s
+    return False
+
+
 @dataclass
 class Machine:
     """Given the root, everything the verbs work with.
 
     `emit` shows progress; `receive` asks the controller for contents (digest to size) and puts each, verified, into a
-    folder under the name of its digest. `managers` gives the service manager of a manifest.
+    folder under the name of its digest. `managers` gives the service manager of a manifest. `confirm` asks the
+    controller to open a new connection, and says whether it has within so many seconds; any thread may call it.
     """
 
     root: str
@@ -120,6 +132,7 @@ class Machine:
     emit: Callable[[wire.Event], None] = no_events
     receive: Callable[[Mapping[str, int], str], None] = no_content
     interrupts: Interrupts = field(default_factory=Interrupts)
+    confirm: Callable[[float], bool] = no_confirmation
 
     @property
     def paths(self) -> Paths:

@@ -4,6 +4,9 @@ A request is one line of JSON on the agent's standard input. The agent answers w
 and ends with one `Reply`. When the agent lacks content it sends a `Need` and the controller answers with one `Blob`
 line for each digest, every one followed by exactly `size` raw bytes. A no-op therefore costs one round trip.
 
+While the agent works, the controller may send an `Interrupt`; the agent may send `Confirm`, which is answered by
+`Confirmed` or not at all.
+
 Equal values have equal bytes (`coding`), so that the SHA-256 of a manifest is the generation's identity.
 """
 
@@ -264,6 +267,27 @@ class Blob:
     digest: str
     size: int
     type: str = "blob"
+
+
+@dataclass(frozen=True)
+class Confirm:
+    """Asks the controller to prove that a new connection to the machine can be opened."""
+
+    type: str = "confirm"
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """The controller has opened a new connection to the machine since it was asked to."""
+
+    type: str = "confirmed"
+
+
+@dataclass(frozen=True)
+class Interrupt:
+    """A person wants the run to leave off. The agent treats it like SIGTERM; the end of its input is no such wish."""
+
+    type: str = "interrupt"
 
 
 @dataclass(frozen=True)
