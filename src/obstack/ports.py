@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # the model costs a tenth of a second, and most verbs do with
     from obstack.model.components import ArtifactChoice
     from obstack.model.legible import Legible
     from obstack.model.loaded import LoadedConfiguration, Sources
+    from obstack.model.rules import Path as Place
     from obstack.model.site import Site
     from obstack.plan.fleet import Record
     from obstack.render.materials import Login
@@ -103,13 +104,15 @@ class Clock(Protocol):
 class Examination:
     """What reading a configuration found: `loaded` when its form is valid, and every problem in order of place.
 
-    `legible` is what can be judged further; None when a file could not be read at all.
+    `legible` is what can be judged further; None when a file could not be read at all. `module_secrets` are the secrets
+    that options of modules refer to, each with the path of the reference.
     """
 
     loaded: LoadedConfiguration | None
     sources: Sources
     problems: tuple[Problem, ...]
     legible: Legible | None = None
+    module_secrets: tuple[tuple[Place, str], ...] = ()
 
 
 class Configurations(Protocol):

@@ -17,9 +17,10 @@ from obstack.ports import Channel, Reporter
 
 if TYPE_CHECKING:
     from obstack.catalog.modules import ModuleSet
+    from obstack.edges.configfile import FileConfigurations
     from obstack.edges.secrets import FileSecrets
     from obstack.model.site import Site
-    from obstack.operations.desired import Desired, Provision
+    from obstack.operations.desired import Desired
     from obstack.operations.preflight import Preflight
 
 
@@ -63,12 +64,16 @@ def file_secrets(target: Target) -> FileSecrets:
 
 def load_site(target: Target) -> Site:
     """Given a target, return its configuration, judged with its secrets. Raises ConfigurationError with all."""
-    from obstack.edges.configfile import FileConfigurations
     from obstack.operations.configuration import load_configuration
 
-    secrets = file_secrets(target)
-    configurations = FileConfigurations(target.configuration, module_cache(target))
-    return load_configuration(configurations, secrets, target.environment).site
+    return load_configuration(configurations(target), file_secrets(target), target.environment).site
+
+
+def configurations(target: Target) -> FileConfigurations:
+    """Given a target, return where its configurations are read from."""
+    from obstack.edges.configfile import FileConfigurations
+
+    return FileConfigurations(target.configuration, module_cache(target))
 
 
 def module_cache(target: Target) -> Path:
@@ -88,6 +93,7 @@ def load_modules(target: Target, site: Site) -> ModuleSet:
 
 def build_desired(target: Target, reporter: Reporter) -> Desired:
     """Given a target, return what its configuration says the node must be; artifacts it lacks are fetched."""
+    from obstack.cli.provision import provide
     from obstack.edges.certificates import InternalAuthority
     from obstack.operations import desired
 
@@ -102,34 +108,15 @@ def build_desired(target: Target, reporter: Reporter) -> Desired:
     )
 
 
-def provide(target: Target, site: Site, reporter: Reporter, *, fetch: bool = True) -> Provision:
-    """Given a site, return its locked artifacts with their files; what is not locked yet is resolved and locked.
-
-    With `fetch` false nothing is downloaded but package indexes, and there are no files.
-    """
-    from obstack.cli.supply import make_supply
-    from obstack.edges.debian.apt import own_architecture
-    from obstack.edges.lock_file import LockFile
-    from obstack.operations.desired import Provision, components_of
-    from obstack.operations.lock import ensure, resolve
-
-    file, architecture, supply = LockFile(target.configuration), own_architecture(), make_supply(target, site, reporter)
-    components = components_of(target.layout)
-    lock = resolve(site, architecture, supply, lock=file.read(), components=components)
-    file.write(lock)
-    artifacts = {name: lock.artifacts(architecture)[name] for name in components}
-    return Provision(artifacts, ensure(tuple(artifacts.values()), supply) if fetch else {})
-
-
 def judge(target: Target, reporter: Reporter) -> Preflight:
     """Given a target, return the findings of preflight."""
-    from obstack.edges.configfile import FileConfigurations
+    from obstack.cli.provision import provide
     from obstack.edges.resolution import resolve
     from obstack.operations.preflight import preflight
 
     return preflight(
         open_channel(target),
-        FileConfigurations(target.configuration),
+        configurations(target),
         file_secrets(target),
         reporter,
         environment=target.environment,

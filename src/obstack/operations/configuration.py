@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,7 +25,8 @@ def examine_configuration(configurations: Configurations, secrets: Secrets, envi
     legible, sources = examination.legible, examination.sources
     if legible is None:
         return examination
-    found = [sources.problem(finding) for finding in legible.sound(_secret_findings(legible.site, secrets))]
+    references = (*secret_references(legible.site), *examination.module_secrets)
+    found = [sources.problem(item) for item in legible.sound(_secret_findings(legible.site, references, secrets))]
     return replace(examination, problems=sources.in_order((*examination.problems, *found)))
 
 
@@ -60,8 +61,8 @@ def load_configuration(
     return examination.loaded
 
 
-def _secret_findings(site: Site, secrets: Secrets) -> Iterator[Finding]:
-    for path, name in secret_references(site):
+def _secret_findings(site: Site, references: Iterable[tuple[Path, str]], secrets: Secrets) -> Iterator[Finding]:
+    for path, name in references:
         place = secrets.place(name)
         try:
             secret = secrets.get(name)

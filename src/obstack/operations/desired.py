@@ -9,7 +9,10 @@ from typing import Protocol
 
 from obstack.agent import wire
 from obstack.catalog.artifact import Artifact
-from obstack.catalog.components import COMPONENTS
+from obstack.catalog.components import COMPONENTS, Component
+from obstack.catalog.host_components import host_components
+from obstack.catalog.lock import Platform
+from obstack.catalog.modules import ModuleSet, resolve_hosts
 from obstack.model.layout import Layout, Manager
 from obstack.model.rules import secret_references
 from obstack.model.site import Site
@@ -61,9 +64,30 @@ class Provision:
     files: Mapping[str, Path]
 
 
-def components_of(layout: Layout) -> tuple[str, ...]:
-    """Given a node's layout, return the components that it runs: a server has a journal of its own."""
-    return tuple(name for name in COMPONENTS if name != "journal-remote" or layout.manager is Manager.SUPERVISOR)
+def components_of(layout: Layout, site: Site) -> tuple[str, ...]:
+    """Given the server's layout, return the components that it runs.
+
+    A server has a journal of its own, so that it needs a receiver only for the journals of hosts.
+    """
+    receives = layout.manager is Manager.SUPERVISOR or any(host.logs for host in site.hosts.values())
+    return tuple(name for name in COMPONENTS if name != "journal-remote" or receives)
+
+
+def platform_components(
+    site: Site, modules: ModuleSet, platforms: Mapping[str, Platform]
+) -> dict[Platform, dict[str, Component]]:
+    """Given the platforms of hosts by name, return the components that the hosts of each platform need together."""
+    resolved = resolve_hosts(site, modules) if platforms else {}
+    wanted: dict[Platform, dict[str, Component]] = {}
+    seen: set[tuple[Platform, int, bool, bool]] = set()
+    for name, platform in platforms.items():
+        host = site.hosts[name]
+        # Hosts that say the same share one answer of resolve_hosts, which then is looked at once.
+        like = (platform, id(resolved[name]), host.logs, host.firewall)
+        if like not in seen:
+            seen.add(like)
+            wanted.setdefault(platform, {}).update(host_components(host, resolved[name]))
+    return wanted
 
 
 def build_desired(

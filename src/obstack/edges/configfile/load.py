@@ -193,7 +193,7 @@ def _judge(
     judged = [problem for problem in judged if problem.path not in placeholders] + suspected
     judged = [problem for problem in judged if not any(within(problem.path, path) for path in told)]
     loaded = None if read or translations else LoadedConfiguration(legible.site, values, sources)
-    return Examination(loaded, sources, sources.in_order([*read, *judged, *modules.problems]), legible)
+    return Examination(loaded, sources, sources.in_order([*read, *judged, *modules.problems]), legible, modules.secrets)
 
 
 def _legible(values: dict[str, Any], told: frozenset[str]) -> tuple[Legible, list[Translation]]:

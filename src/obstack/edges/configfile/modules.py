@@ -7,15 +7,20 @@ from pathlib import Path
 
 from obstack.errors import ConfigurationError, Problem
 from obstack.model.rules import Finding
+from obstack.model.rules import Path as Place
 from obstack.model.site import Site
 
 
 @dataclass(frozen=True)
 class JudgedModules:
-    """Findings about the site, and the problems in the files of the modules themselves."""
+    """Findings about the site, the problems in the files of the modules themselves, and the secrets that options name.
+
+    Each secret comes with the path of the reference.
+    """
 
     findings: tuple[Finding, ...] = ()
     problems: tuple[Problem, ...] = ()
+    secrets: tuple[tuple[Place, str], ...] = ()
 
 
 def judge_modules(site: Site, folder: Path, cache: Path | None) -> JudgedModules:
@@ -27,6 +32,7 @@ def judge_modules(site: Site, folder: Path, cache: Path | None) -> JudgedModules
         return JudgedModules()
     # Imported here: the reading of modules is built upon the reading of configuration.
     from obstack.catalog.modules import module_findings
+    from obstack.catalog.modules.findings import secret_options
     from obstack.edges.modulefile import further_folder, load_modules
 
     further = further_folder(site, folder)
@@ -39,4 +45,4 @@ def judge_modules(site: Site, folder: Path, cache: Path | None) -> JudgedModules
         modules = load_modules(*(() if further is None else (further,)), cache=cache)
     except ConfigurationError as error:
         return JudgedModules(problems=error.problems)
-    return JudgedModules(tuple(module_findings(site, modules)))
+    return JudgedModules(tuple(module_findings(site, modules)), secrets=tuple(secret_options(site, modules)))

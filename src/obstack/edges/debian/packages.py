@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import subprocess
@@ -50,7 +51,7 @@ class DebianPackages:
 
     def settle(self, choice: ArtifactChoice) -> ArtifactChoice:
         """Given a choice, return it with this machine's own suite when it names none. Raises UsageError."""
-        return choice if choice.suite else choice.model_copy(update={"suite": self._own_suite()})
+        return choice if choice.suite else choice.model_copy(update={"suite": self._own_suite})
 
     def resolve(
         self, component: Component, choice: ArtifactChoice, architecture: str, *, runs_on: str | None = None
@@ -61,7 +62,7 @@ class DebianPackages:
         than the machines of the suite `runs_on` have (None: than this machine has); Unreachable and ChangeFailed as
         apt fails or something is not what the index promised.
         """
-        suite = choice.suite or self._own_suite()
+        suite = choice.suite or self._own_suite
         apt = self.apt(suite, architecture)
         packages = close(self._roots(apt, component, choice.version, suite), apt.show)
         self._require_c_library(component, packages, suite, architecture, runs_on)
@@ -101,7 +102,7 @@ class DebianPackages:
             missing = [archive for archive in artifact.archives if self._cache.find(archive.entry) is None]
             if not missing:
                 continue
-            suite = artifact.suite or self._own_suite()
+            suite = artifact.suite or self._own_suite
             apt = self.apt(suite, artifact.architecture)
             digests = {archive.entry.digest for archive in missing}
             indexed = {
@@ -131,12 +132,13 @@ class DebianPackages:
     def _sources(self) -> tuple[PackageSource, ...]:
         return read_sources(self._etc)
 
+    @functools.cached_property
     def _own_suite(self) -> str:
         codename = platform.freedesktop_os_release().get("VERSION_CODENAME", "")
         return own_suite(self._sources(), codename)
 
     def _new_apt(self, suite: str, architecture: str) -> PrivateApt:
-        own = self._own_suite()
+        own = self._own_suite
         sources = sources_for(self._sources(), own, suite)
         if not sources:
             raise UsageError(
@@ -216,7 +218,7 @@ class DebianPackages:
                 self._cache.take(file, name=_name(version), digest=version.digest, origin=version.filename)
 
     def _fetch_from_pool(self, apt: PrivateApt, archive: Archive, suite: str) -> None:
-        uris = dict.fromkeys(source.uri for source in sources_for(self._sources(), self._own_suite(), suite))
+        uris = dict.fromkeys(source.uri for source in sources_for(self._sources(), self._own_suite, suite))
         problem: StackError | None = None
         with self._cache.workspace() as folder:
             for number, uri in enumerate(uris):
