@@ -11,7 +11,7 @@ import concurrent.futures
 import time
 from collections.abc import Callable, Sequence
 
-from obstack.agent import gate_alertmanager, gate_front_door, gate_journal, gate_prometheus, wire
+from obstack.agent import gate_alertmanager, gate_exporter, gate_front_door, gate_journal, gate_prometheus, wire
 from obstack.agent.gate_probe import GateContext, Probe, Red, Watch, bounded, expect, fetch
 from obstack.agent.gate_prometheus import demanded_targets, watched_hosts
 from obstack.agent.services import describe
@@ -166,6 +166,7 @@ PROBES: dict[str, Callable[[wire.GateEntry, GateContext], Probe]] = {
     "alertmanager-ready": gate_alertmanager.ready,
     "alertmanager-configuration": gate_alertmanager.configuration,
     "alertmanager-alert": gate_alertmanager.alert,
+    "exporter": gate_exporter.exporter,
     "front-door": gate_front_door.front_door,
     "log-line": gate_journal.log_line,
 }

@@ -6,11 +6,20 @@ import base64
 import http.client
 import os
 import secrets
-import socket
 import ssl
 
 from obstack.agent import wire
-from obstack.agent.gate_probe import REQUEST_TIMEOUT_S, Answer, GateContext, Probe, Red, exchange, expect, reason_of
+from obstack.agent.gate_probe import (
+    REQUEST_TIMEOUT_S,
+    Answer,
+    GateContext,
+    Probe,
+    Red,
+    TlsConnection,
+    exchange,
+    expect,
+    reason_of,
+)
 
 REDIRECTS = (301, 308)
 DIGEST_HEADER = "observability-configuration"
@@ -45,23 +54,6 @@ def front_door(gate: wire.GateEntry, context: GateContext) -> Probe:
     return probe
 
 
-class _Tls(http.client.HTTPConnection):
-    """Connects to an address and verifies the certificate for a name that need not resolve to it."""
-
-    def __init__(self, address: str, port: int, host: str, context: ssl.SSLContext) -> None:
-        super().__init__(address, port, timeout=REQUEST_TIMEOUT_S)
-        self.name = host
-        self.context = context
-
-    def connect(self) -> None:
-        plain = socket.create_connection((self.host, self.port), self.timeout)
-        try:
-            self.sock = self.context.wrap_socket(plain, server_hostname=self.name)
-        except BaseException:
-            plain.close()
-            raise
-
-
 class _Door:
     def __init__(self, gate: wire.GateEntry, context: GateContext) -> None:
         params = gate.params
@@ -84,7 +76,7 @@ class _Door:
             context = ssl.create_default_context(cafile=self.authority)
         except (OSError, ssl.SSLError) as error:
             raise Red(f"the authority's certificate cannot be read: {reason_of(error)}") from error
-        return _Tls(self.address, self.https_port, self.host, context)
+        return TlsConnection(self.address, self.https_port, self.host, context)
 
     def get(self, connection: http.client.HTTPConnection, path: str, credentials: str | None) -> Answer:
         headers = {"Host": self._name(self.https_port, 443)}

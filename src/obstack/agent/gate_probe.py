@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import ssl
 import threading
 import time
@@ -156,6 +157,24 @@ class Answer:
     def excerpt(self) -> str:
         """Return the beginning of the body, for evidence."""
         return self.body[:1024].decode("utf-8", "replace")
+
+
+class TlsConnection(http.client.HTTPConnection):
+    """Connects to an address and verifies the certificate for a name that need not resolve to it."""
+
+    def __init__(self, address: str, port: int, host: str, context: ssl.SSLContext) -> None:
+        super().__init__(address, port, timeout=REQUEST_TIMEOUT_S)
+        self.name = host
+        self.context = context
+
+    def connect(self) -> None:
+        """Connect, shake hands and verify. Raises OSError."""
+        plain = socket.create_connection((self.host, self.port), self.timeout)
+        try:
+            self.sock = self.context.wrap_socket(plain, server_hostname=self.name)
+        except BaseException:
+            plain.close()
+            raise
 
 
 def fetch(

@@ -92,6 +92,7 @@ def drifted(manifest: wire.Manifest | None, drift: Iterable[wire.Drift]) -> dict
         return found
     targets = {link.path: link.target for link in manifest.links}
     files = {unit.name: unit.file for unit in manifest.units}
+    lent = {entry.source for unit in manifest.units if not unit.file for entry in unit.inputs}
     for difference in drift:
         subject = difference.subject
         if difference.kind == "artifact-changed":
@@ -100,6 +101,9 @@ def drifted(manifest: wire.Manifest | None, drift: Iterable[wire.Drift]) -> dict
             found[files.get(subject, subject)] = "was changed by hand"
         elif difference.kind == "directory-missing":
             found[subject] = "was missing"
+        elif difference.kind == "link-missing" and targets.get(subject) in lent:
+            # A unit of the machine's own may have read its folder since, and then runs without our file.
+            found[targets[subject]] = "was missing in its place"
         elif difference.kind in CONTENT_DRIFT:
             target = targets.get(subject)
             inside = [f.path for f in manifest.files if target and _is_within(f.path, target)]

@@ -19,6 +19,8 @@ OUTWARD_FOLDERS = ("/etc", "/var/lib", "/var/log", "/run")
 """Below the root, links and directories of a manifest may only be in these."""
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_.@-]{0,63}")
+FOREIGN = re.compile(r"[A-Za-z0-9][A-Za-z0-9:_.@-]{0,127}\.(service|socket|timer|target)")
+"""The name of a unit of the machine's own, with its suffix."""
 DIGEST = re.compile(r"[0-9a-f]{64}")
 EFFECTS = ("none", "reload", "restart")
 MANAGERS = ("systemd", "supervisor")
@@ -209,8 +211,10 @@ def _unit_problems(manifest: wire.Manifest, root: str) -> list[str]:
     names = {unit.name for unit in manifest.units}
     problems = [f"unit {name!r} is there twice" for name in _doubles(unit.name for unit in manifest.units)]
     for unit in manifest.units:
-        if not NAME.fullmatch(unit.name):
+        if not NAME.fullmatch(unit.name) and (unit.file or not FOREIGN.fullmatch(unit.name)):
             problems.append(f"unit name {unit.name!r} is not a plain name")
+        if unit.check and (unit.file or not unit.check[0].startswith("/")):
+            problems.append(f"unit {unit.name!r} is not to be checked by {unit.check[0]!r}")
         if unit.file and unit.file not in files:
             problems.append(f"unit {unit.name!r} has no file {unit.file!r} in the tree")
         problems += [f"unit {unit.name!r} comes after unknown {name!r}" for name in unit.after if name not in names]

@@ -37,7 +37,8 @@ class UnitState:
 
     `active` is active, inactive, failed, activating, deactivating, reloading or unknown; `sub` is the manager's finer
     word. `pid` is 0 when nothing runs. `restarts` counts the manager's own restarts (always 0 under supervisor, which
-    does not count). `started_monotonic_s` is on the clock of time.monotonic().
+    does not count). `started_monotonic_s` is on the clock of time.monotonic(). A unit that the manager
+    knows nothing of is not `present`.
     """
 
     name: str
@@ -48,6 +49,7 @@ class UnitState:
     enabled: bool = False
     result: str = ""
     started_monotonic_s: float | None = None
+    present: bool = True
 
     @property
     def running(self) -> bool:

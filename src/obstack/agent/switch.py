@@ -14,6 +14,7 @@ from obstack.agent import (
     checks,
     drift,
     durable,
+    foreign,
     gate,
     impact,
     outward,
@@ -146,6 +147,9 @@ def _prove(
     """Everything before the switch: nothing outside the state folder changes. Raises AgentError."""
     machine.event("stage", "started", manifest.identity[:12])
     outward.refuse_conflicts(machine, manifest)
+    units = foreign.acted_on(manifest, seen.actions)
+    if units:
+        foreign.refuse(units, transition.states(machine, manifest))
     stage.contents(machine, manifest)
     healing = seen.old is not None and seen.old.identity == manifest.identity
     if healing:

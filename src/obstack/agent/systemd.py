@@ -13,6 +13,7 @@ from obstack.agent import wire
 from obstack.agent.services import ServiceFailure, UnitState, describe, post_reload, wait_active
 
 PROPERTIES = (
+    "LoadState",
     "ActiveState",
     "SubState",
     "MainPID",
@@ -21,6 +22,7 @@ PROPERTIES = (
     "Result",
     "ExecMainStartTimestampMonotonic",
 )
+SUFFIXES = (".service", ".socket", ".timer", ".target")
 QUERY_TIMEOUT_S = 30
 LOG_LIMIT = 16_384
 
@@ -175,6 +177,7 @@ def parse_state(name: str, block: str) -> UnitState:
         enabled=values.get("UnitFileState", "").startswith("enabled"),
         result=values.get("Result", ""),
         started_monotonic_s=started_us / 1e6 if started_us else None,
+        present=values.get("LoadState", "loaded") != "not-found",
     )
 
 
@@ -201,7 +204,8 @@ def _forget_failure(unit: wire.UnitEntry) -> None:
 
 
 def _service(name: str) -> str:
-    return f"{name}.service"
+    """Return the unit's full name: ours are named without suffix, the machine's own may have one."""
+    return name if name.endswith(SUFFIXES) else f"{name}.service"
 
 
 def _copy_replaced(source: str, target: str, old: str, new: str) -> None:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from obstack.agent import durable, gate, outward, stage, wire
+from obstack.agent import durable, foreign, gate, outward, stage, wire
 from obstack.agent.faults import CHANGE_FAILED, AgentError
 from obstack.agent.machine import Machine
 from obstack.agent.record import Writer
@@ -64,7 +64,7 @@ class Transition:
 
     def act(self, unit: wire.UnitEntry, action: str, reason: str = "") -> None:
         """Record and do one act. Raises AgentError `act-failed`; a resolute transition keeps the failure for later."""
-        if self.boot:
+        if self.boot or self._passed_over(unit):
             return
         self.machine.interrupts.check()
         self.writer.append("acting", unit=unit.name, action=action)
@@ -73,6 +73,9 @@ class Transition:
         durable.crash_point(f"act-{unit.name}")
         try:
             with self.machine.interrupts.region():
+                if not self.resolute:
+                    # A way back brings what the unit ran before; that must not wait for anybody's approval.
+                    foreign.demand_accepted(unit)
                 _do(self.manager, action, unit)
         except ServiceFailure as failure:
             self.machine.event("act", "failed", failure.what, unit=unit.name, action=action)
@@ -82,6 +85,12 @@ class Transition:
         self.acted[unit.name] = time.time()
         # Crash here: the unit runs with the new files and nothing says so but the announcement; recovery acts again.
         durable.crash_point(f"acted-{unit.name}")
+
+    def _passed_over(self, unit: wire.UnitEntry) -> bool:
+        """Tell whether the unit is the machine's own and does not run: it reads what is there when it is started."""
+        if unit.file:
+            return False
+        return not states(self.machine, self.new, self.old)[unit.name].running
 
     def _stop_leaving(self) -> None:
         leaving = [action for action in self.actions if action.action == "stop"]

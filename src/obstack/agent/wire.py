@@ -142,9 +142,11 @@ class StateEntry:
 class UnitEntry:
     """One service. `file` is the rendered definition in the tree (`units/<name>.service` or `units/<name>.conf`).
 
-    A unit without `file` belongs to the system (systemd-journald): it is never installed, started or stopped, only
-    reloaded or restarted when its inputs change. `after` names the units that must be acted on before this one.
-    `boot_only` units are installed and enabled but never started, stopped or expected to run (the recovery unit).
+    A unit without `file` belongs to the system (systemd-journald, or `nginx.service` with its suffix): it is never
+    installed, started or stopped, only reloaded or restarted when its inputs change and it runs; `check` is its
+    product's own checker, which must have accepted its whole configuration before that. `after` names the units that
+    must be acted on before this one. `boot_only` units are installed and enabled but never started, stopped or expected
+    to run (the recovery unit).
     """
 
     name: str
@@ -156,6 +158,7 @@ class UnitEntry:
     start_timeout_s: int = 60
     stop_timeout_s: int = 30
     boot_only: bool = False
+    check: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

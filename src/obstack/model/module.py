@@ -184,6 +184,11 @@ class ModuleFile(Section):
     effect: Literal["reload", "restart"] = Field(
         default="reload", description="What makes that unit take it.", examples=["reload"]
     )
+    check: tuple[Text, ...] = Field(
+        default=(),
+        description="The watched service's own checker, which must accept the file before its unit is acted on.",
+        examples=[["/usr/sbin/nginx", "-t"]],
+    )
 
 
 class Access(Section):
@@ -258,7 +263,7 @@ class Exporter(Section):
     """How Prometheus gets the module's metrics.
 
     `tls` web-config: the exporter speaks TLS by `${web_config}` and is bound to `port` on all addresses. proxy: it is
-    bound to `port` on loopback, and the host's TLS proxy takes `public_port`. A module `through` another has no
+    bound to `backend_port` on loopback, and the host's TLS proxy takes `port`. A module `through` another has no
     endpoint of its own: its series come with the other's.
     """
 

@@ -1,4 +1,4 @@
-"""The serializers: YAML, JSON, nginx directives, systemd units and supervisor sections. Data never meets a template.
+"""The serializers: YAML, JSON, settings, nginx directives, systemd units, supervisor sections. Data meets no template.
 
 Each takes plain values and either writes them so that the reader gets exactly the same values back, or refuses them.
 """
@@ -24,6 +24,9 @@ _PLAIN_YAML: Final = re.compile(r"^([A-Za-z_][A-Za-z0-9_/.-]*|\d+(ms|[smhdwy]))$
 # The Go daemons read YAML 1.1, in which these plain words are not text.
 _YAML_WORDS: Final = frozenset(("y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf"))
 _PLAIN_NGINX: Final = re.compile(r"^[A-Za-z0-9_./:=,*?@+~^-]+$")
+_SETTING: Final = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.@-]*$")
+_VARIABLE: Final = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
+_PLAIN_SETTING: Final = re.compile(r"^[A-Za-z0-9_./:@%+=,?&*~()-]+$")
 _SAFE_PROGRAM: Final = re.compile(r"^/[A-Za-z0-9_./+,@:=-]+$")
 
 
@@ -80,6 +83,61 @@ def yaml_bytes(data: Any) -> bytes:
 def json_bytes(data: Any) -> bytes:
     """Given plain data, return it as indented JSON; keys keep their order."""
     return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+
+
+# --------------------------------------------------------------------------------------- settings and plain text
+
+
+def ini_bytes(sections: Mapping[str, Mapping[str, Any]]) -> bytes:
+    """Given sections of settings, return the file. Raises UsageError for what its readers could take otherwise."""
+    blocks = []
+    for section, settings in sections.items():
+        lines = "".join(
+            f"{_setting_name('an ini file', name)}={_ini_value(value)}\n" for name, value in settings.items()
+        )
+        blocks.append(f"[{_setting_name('an ini file', section)}]\n{lines}")
+    return "\n".join(blocks).encode()
+
+
+def environment_bytes(variables: Mapping[str, Any]) -> bytes:
+    """Given variables, return the file that systemd reads for EnvironmentFile=. Raises UsageError for bad names."""
+    lines = []
+    for name, value in variables.items():
+        if not _VARIABLE.match(name):
+            raise refuse("an environment file, as a name", name)
+        text = _printable("an environment file", scalar_text(value))
+        if not _PLAIN_SETTING.match(text):
+            text = '"' + re.sub(r'([\\"`$])', r"\\\1", text) + '"'
+        lines.append(f"{name}={text}\n")
+    return "".join(lines).encode()
+
+
+def text_bytes(lines: Sequence[str]) -> bytes:
+    """Given lines, return the file; none of them can become two."""
+    return "".join(f"{_printable('a text file', line)}\n" for line in lines).encode()
+
+
+def scalar_text(value: Any) -> str:
+    """Given a plain value, return its text: `true` and `false` in lower case, lists with commas between their items."""
+    if isinstance(value, list | tuple):
+        return ",".join(scalar_text(item) for item in value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _setting_name(what: str, name: str) -> str:
+    if not _SETTING.match(name):
+        raise refuse(f"{what}, as a name", name)
+    return name
+
+
+def _ini_value(value: Any) -> str:
+    text = _printable("an ini file", scalar_text(value))
+    if _PLAIN_SETTING.match(text):
+        return text
+    # Readers differ in how they undo escapes, so what would need one is not written at all.
+    if '"' in text or "\\" in text:
+        raise refuse("an ini file", text)
+    return f'"{text}"'
 
 
 # -------------------------------------------------------------------------------------------------------- nginx

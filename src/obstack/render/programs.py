@@ -35,6 +35,10 @@ class Programs:
         """Given a program's name, return its path through the generation in force."""
         return self.layout.artifact(self.artifact.component, self.artifact.binaries[name])
 
+    def paths(self) -> dict[str, str]:
+        """Return the paths of all programs through the generation in force, by name."""
+        return {name: self.live(name) for name in self.artifact.binaries}
+
     def check(self, name: str, program: str, *arguments: str) -> CheckEntry:
         """Given a check's name, its program and arguments, return the check of the staged tree."""
         base = f"{{tree}}/artifacts/{self.artifact.component}"

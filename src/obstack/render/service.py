@@ -15,7 +15,8 @@ class Sandbox:
     users); `host_processes` shows all of /proc; `host_mounts` shows the machine's real mounts (no private /tmp, /home
     read-only); `clock` lets it read the state of the clock; `devices` are device nodes it may
     open; `writable` are paths beside its data directory;
-    `writable_executable_memory` allows just-in-time code; `groups` are supplementary groups.
+    `writable_executable_memory` allows just-in-time code; `groups` are supplementary groups;
+    `umask` is taken from the mode of what it writes.
     """
 
     families: tuple[str, ...] = ("AF_INET", "AF_INET6")
@@ -27,6 +28,7 @@ class Sandbox:
     writable: tuple[str, ...] = ()
     writable_executable_memory: bool = False
     groups: tuple[str, ...] = ()
+    umask: str = "0077"
     loopback_only: bool = False
 
 

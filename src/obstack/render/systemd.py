@@ -32,7 +32,6 @@ BASE: Final[Settings] = [
     ("SystemCallFilter", "~@privileged @resources"),
     ("SystemCallErrorNumber", "EPERM"),
     ("KeyringMode", "private"),
-    ("UMask", "0077"),
 ]
 
 # A configuration that its own checker refuses fails each start within a second: the fourth failure is the last, the
@@ -89,7 +88,8 @@ def _service(service: Service) -> Settings:
         ("TasksMax", str(service.tasks_max)),
         ("LimitNOFILE", str(service.open_files)),
     ]
-    return settings + BASE + _sandbox(service.sandbox) + _paths(service)
+    base = [*BASE, ("UMask", service.sandbox.umask)]
+    return settings + base + _sandbox(service.sandbox) + _paths(service)
 
 
 def _sandbox(sandbox: Sandbox) -> Settings:
