@@ -3,6 +3,8 @@
 agent.pyz [--root DIR] serve            read one request from standard input and answer it
 agent.pyz [--root DIR] boot-recover     finish what a power cut left, before the units start
 agent.pyz [--root DIR] journal-bridge … carry the units' output into the private journal
+agent.pyz journal-upload …              ship this machine's journal to the server
+agent.pyz journal-trim FILE             remove the hosts' old journals
 """
 
 from __future__ import annotations
@@ -45,6 +47,14 @@ def main(arguments: Sequence[str]) -> int:
             from obstack.agent import journal_bridge
 
             return journal_bridge.run(rest)
+        case ["journal-upload", *rest]:
+            from obstack.agent import journal_upload
+
+            return journal_upload.run(rest)
+        case ["journal-trim", limits]:
+            from obstack.agent import journal_files
+
+            return journal_files.run([limits])
         case _:
             sys.stderr.write(f"{(__doc__ or '').strip()}\n")
             return USAGE

@@ -11,7 +11,15 @@ import concurrent.futures
 import time
 from collections.abc import Callable, Sequence
 
-from obstack.agent import gate_alertmanager, gate_exporter, gate_front_door, gate_journal, gate_prometheus, wire
+from obstack.agent import (
+    gate_alertmanager,
+    gate_exporter,
+    gate_front_door,
+    gate_journal,
+    gate_prometheus,
+    gate_shipping,
+    wire,
+)
 from obstack.agent.gate_probe import GateContext, Probe, Red, Watch, bounded, expect, fetch
 from obstack.agent.gate_prometheus import demanded_targets, watched_hosts
 from obstack.agent.services import describe
@@ -169,4 +177,6 @@ PROBES: dict[str, Callable[[wire.GateEntry, GateContext], Probe]] = {
     "exporter": gate_exporter.exporter,
     "front-door": gate_front_door.front_door,
     "log-line": gate_journal.log_line,
+    "journal-shipped": gate_shipping.journal_shipped,
+    "journal-received": gate_shipping.journal_received,
 }

@@ -55,22 +55,30 @@ class _LogLine:
         return "a marked line was written and found by a query"
 
     def _write(self) -> None:
-        fields = {
-            "MESSAGE": f"gate probe {self.mark}".encode(),
-            "PRIORITY": b"6",
-            "SYSLOG_IDENTIFIER": b"observability-gate",
-            MARK_FIELD: self.mark.encode(),
-        }
         if self.journal == "system":
-            message = b"".join(b"%s=%s\n" % (name.encode(), value) for name, value in fields.items())
-            try:
-                with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journal:
-                    journal.settimeout(3)
-                    journal.sendto(message, self.socket_path)
-            except OSError as error:
-                raise Red(f"the journal does not take lines: {reason_of(error)}") from error
+            write_marked(self.socket_path, self.mark)
             return
         url = f"{self.endpoint}/upload"
-        body = entry(fields, time.time_ns() // 1000, time.monotonic_ns() // 1000, boot_identity())
+        body = entry(_fields(self.mark), time.time_ns() // 1000, time.monotonic_ns() // 1000, boot_identity())
         answer = fetch(url, method="POST", body=body, content_type=JOURNAL_TYPE)
         expect(answer, 202, f"POST {url}")
+
+
+def write_marked(socket_path: str, mark: str) -> None:
+    """Given the machine's journal socket, write a line with the mark by the native protocol. Raises Red."""
+    message = b"".join(b"%s=%s\n" % (name.encode(), value) for name, value in _fields(mark).items())
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journal:
+            journal.settimeout(3)
+            journal.sendto(message, socket_path)
+    except OSError as error:
+        raise Red(f"the journal does not take lines: {reason_of(error)}") from error
+
+
+def _fields(mark: str) -> dict[str, bytes]:
+    return {
+        "MESSAGE": f"gate probe {mark}".encode(),
+        "PRIORITY": b"6",
+        "SYSLOG_IDENTIFIER": b"observability-gate",
+        MARK_FIELD: mark.encode(),
+    }

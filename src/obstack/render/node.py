@@ -8,6 +8,7 @@ from obstack.model.site import Site
 from obstack.render.alertmanager import render_alertmanager
 from obstack.render.blackbox import render_blackbox
 from obstack.render.journal import render_journal
+from obstack.render.journal_receive import render_journal_receive
 from obstack.render.materials import Materials
 from obstack.render.nginx import render_nginx
 from obstack.render.node_exporter import render_node_exporter
@@ -28,6 +29,7 @@ def render_node(site: Site, layout: Layout, materials: Materials) -> Rendering:
             render_blackbox,
             render_prometheus,
             render_nginx,
+            render_journal_receive,
         )
     )
     names = [service.name for service in components.services]

@@ -16,7 +16,7 @@ class Sandbox:
     read-only); `clock` lets it read the state of the clock; `devices` are device nodes it may
     open; `writable` are paths beside its data directory;
     `writable_executable_memory` allows just-in-time code; `groups` are supplementary groups;
-    `umask` is taken from the mode of what it writes.
+    `umask` is taken from the mode of what it writes; `hidden` are paths of which it sees nothing.
     """
 
     families: tuple[str, ...] = ("AF_INET", "AF_INET6")
@@ -30,6 +30,7 @@ class Sandbox:
     groups: tuple[str, ...] = ()
     umask: str = "0077"
     loopback_only: bool = False
+    hidden: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,8 @@ class Service:
     dynamic loader. Sizes are bytes as systemd writes them (`512M`). `data` is its own writable directory.
     `stop_signal` asks it to end gracefully. A `oneshot` runs `argv` to its end and stays active until its `stop`
     commands have undone it (a firewall, an account); it may be root's. `follows` are units of the machine that it
-    starts after, complete with suffix. `environment_file` is read by the service manager, as root.
+    starts after, complete with suffix. `environment_file` is read by the service manager, as root. A `persistent` one
+    is started again for good, whatever ended it and however often: no configuration of ours can make it fail.
     """
 
     name: str
@@ -78,3 +80,4 @@ class Service:
     stop: tuple[tuple[str, ...], ...] = ()
     follows: tuple[str, ...] = ()
     environment_file: str | None = None
+    persistent: bool = False

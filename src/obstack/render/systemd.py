@@ -57,9 +57,14 @@ def _unit(service: Service, layout: Layout) -> Settings:
         ("After", order),
         *([("Wants", after)] if after else []),
         ("RequiresMountsFor", mounts),
-        ("StartLimitIntervalSec", f"{START_INTERVAL_S}s"),
-        ("StartLimitBurst", str(START_LIMIT)),
+        *_start_limit(service),
     ]
+
+
+def _start_limit(service: Service) -> Settings:
+    if service.persistent:
+        return [("StartLimitIntervalSec", "0")]
+    return [("StartLimitIntervalSec", f"{START_INTERVAL_S}s"), ("StartLimitBurst", str(START_LIMIT))]
 
 
 def _service(service: Service) -> Settings:
@@ -82,7 +87,7 @@ def _service(service: Service) -> Settings:
         ("KillSignal", f"SIG{service.stop_signal}"),
         ("TimeoutStartSec", f"{service.start_timeout_s}s"),
         ("TimeoutStopSec", f"{service.stop_timeout_s}s"),
-        *([] if service.oneshot else [("Restart", "on-failure")]),
+        *([] if service.oneshot else [("Restart", "always" if service.persistent else "on-failure")]),
         *([] if service.oneshot else [("RestartSec", f"{RESTART_S}s")]),
         ("MemoryMax", service.memory_max),
         ("TasksMax", str(service.tasks_max)),
@@ -120,6 +125,7 @@ def _sandbox(sandbox: Sandbox) -> Settings:
 def _paths(service: Service) -> Settings:
     writable = [*([service.data] if service.data else []), *service.sandbox.writable]
     settings = [("ReadWritePaths", unit_quoted(path)) for path in writable]
+    settings += [("InaccessiblePaths", unit_quoted(path)) for path in service.sandbox.hidden]
     for view in service.views:
         # The folder around the target is emptied for this service, so that the target can be made in it.
         settings += [
