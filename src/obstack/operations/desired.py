@@ -19,6 +19,7 @@ from obstack.model.site import Site
 from obstack.plan.certificates import FRONT_DOOR, SCRAPE_CLIENT, Purpose, Signer
 from obstack.plan.generation import build_generation
 from obstack.ports import Clock, Contents, SiteSecrets
+from obstack.render.journal_receive import shipping_hosts
 from obstack.render.materials import Certificate, Materials
 from obstack.render.node import render_node
 from obstack.render.sizes import whole_seconds
@@ -69,7 +70,7 @@ def components_of(layout: Layout, site: Site) -> tuple[str, ...]:
 
     A server has a journal of its own, so that it needs a receiver only for the journals of hosts.
     """
-    receives = layout.manager is Manager.SUPERVISOR or any(host.logs for host in site.hosts.values())
+    receives = layout.manager is Manager.SUPERVISOR or bool(shipping_hosts(site))
     return tuple(name for name in COMPONENTS if name != "journal-remote" or receives)
 
 

@@ -12,6 +12,7 @@ from obstack.model.layout import Layout
 from obstack.model.site import Site
 from obstack.render.exporter_proxy import Backend, proxy_digest, render_exporter_proxy
 from obstack.render.gate_files import render_gate_files
+from obstack.render.journal_upload import render_journal_upload
 from obstack.render.materials import HostMaterials
 from obstack.render.module import endpoint, endpoint_gate, render_module, textfile_rendering, writes_textfile
 from obstack.render.place import COMPONENT, FOLDER, Place, has_endpoint
@@ -36,6 +37,7 @@ def render_host(site: Site, name: str, layout: Layout, materials: HostMaterials,
         *(render_module(place, module) for module in resolved),
         render_exporter_proxy(place, backends),
         render_gate_files(place),
+        render_journal_upload(site, name, layout, materials),
     ]
     parts = combine(components)
     names = [service.name for service in parts.services]

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from obstack.agent.wire import DirectoryEntry, GateEntry, InputEntry, LinkEntry, ReloadEntry
-from obstack.model.layout import Layout
+from obstack.model.layout import Layout, Manager
 from obstack.model.site import Site
 from obstack.render.emit import Directive, Expression, directive, json_bytes, nginx_bytes
 from obstack.render.materials import Certificate, Materials
@@ -45,11 +45,15 @@ def journal_folder(layout: Layout, host: str) -> str:
 
 
 def render_journal_receive(site: Site, layout: Layout, materials: Materials) -> Rendering:
-    """Given the settled site, return what takes the hosts' journals; nothing while no host ships one."""
+    """Given the settled site, return what takes the hosts' journals; nothing while no host ships one.
+
+    A private root takes none either: it listens on loopback only.
+    """
     hosts = shipping_hosts(site)
-    certificate = materials.receive
-    if not hosts or certificate is None:
+    if not hosts or layout.manager is not Manager.SYSTEMD:
         return Rendering()
+    # The site's own authority signed it, and it is for the address at which the hosts reach the server, too.
+    certificate = materials.certificate
     remote, nginx = Programs(layout, materials.artifacts[REMOTE]), Programs(layout, materials.artifacts["nginx"])
     digest = _digest(_configuration(site, layout, hosts, ""), certificate)
     arguments = ("-c", f"{{tree}}/{FOLDER}/nginx.conf", "-p", "{scratch}/", "-e", "stderr")

@@ -33,8 +33,7 @@ class Materials:
 
     `secrets` are by name; `logins` are the front door's users; `gate` is the machine account of the gate probes;
     `artifacts` are by component. `scrape` is the client certificate that Prometheus shows to the hosts' exporters;
-    None while the site has no hosts. `receive` is the certificate of the door for their journals, for the address at
-    which they reach the server, signed by the site's authority; None while none ships its journal.
+    None while the site has no hosts.
     """
 
     secrets: Mapping[str, Secret]
@@ -43,7 +42,6 @@ class Materials:
     certificate: Certificate
     artifacts: Mapping[str, Artifact]
     scrape: Certificate | None = None
-    receive: Certificate | None = None
 
 
 @dataclass(frozen=True)

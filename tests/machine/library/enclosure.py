@@ -62,15 +62,18 @@ class Enclosure:
         home = "/root" if user == "root" else f"/home/{user}"
         variables = {"PATH": SEARCH_PATH, "LANG": "C.UTF-8", "HOME": home, "USER": user, "LOGNAME": user}
         variables |= {**self.environment, **(environment or {})}
-        pid = self._first_process()
         become = [] if user == "root" else ["runuser", "-u", user, "--"]
         inner = ["env", f"--chdir={directory}", *become, *argv]
-        outer = ["setpriv", f"--bounding-set={_bounding_set(pid)}", "nsenter", "--target", str(pid), "--all", "--"]
         shown = f"{self.name}: {command if isinstance(command, str) else shlex.join(command)}"
-        entered = self._group.entered([*outer, *inner], "commands")
-        running = Running(entered, shown=shown, environment=variables, stdin=stdin, wrapped=True)
+        running = Running(self.entered(inner), shown=shown, environment=variables, stdin=stdin, wrapped=True)
         self._started = [*(each for each in self._started if not each.finished), running]
         return running
+
+    def entered(self, argv: Sequence[str]) -> list[str]:
+        """Return the host's command that runs `argv` inside, for those who want to speak with it themselves."""
+        pid = self._first_process()
+        outer = ["setpriv", f"--bounding-set={_bounding_set(pid)}", "nsenter", "--target", str(pid), "--all", "--"]
+        return self._group.entered([*outer, *argv], "commands")
 
     def run(
         self,
