@@ -13,6 +13,7 @@ import click
 from obstack.cli.options import Scope, Target, make_target
 from obstack.cli.views import short
 from obstack.edges.environments import environments
+from obstack.edges.environments import hosts as hosts_of
 from obstack.edges.kept import Kept
 
 Complete: TypeAlias = Callable[[click.Context, click.Parameter, str], list[str]]
@@ -38,6 +39,10 @@ units = _from(lambda target: (name for name in Kept(target.layout.root).units() 
 
 generations = _from(lambda target: map(short, Kept(target.layout.root).generations()))
 """Generations that the machine keeps, as people read them."""
+
+
+hosts = _from(lambda target: hosts_of(target.configuration), Scope.FILES)
+"""Hosts that have a file."""
 
 
 def environments_of(scope: Scope) -> Complete:

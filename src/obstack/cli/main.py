@@ -30,6 +30,7 @@ COMMANDS: dict[str, Command] = {
         "obstack.cli.setup", "Set a machine up: preflight, plan, confirmation, one transaction, and every gate green."
     ),
     "config": Command("obstack.cli.config", "Begin, check, show and compare the configuration."),
+    "host": Command("obstack.cli.host", "Add, list and show monitored hosts."),
     "lock": Command(
         "obstack.cli.lock",
         "Resolve the components' versions and write them with their SHA-256 into artifacts.lock.json.",

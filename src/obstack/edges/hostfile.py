@@ -17,7 +17,8 @@ from obstack.agent import durable
 from obstack.agent.faults import AgentError
 from obstack.edges.configfile import FileConfigurations
 from obstack.edges.configfile.editing import block, edited
-from obstack.edges.configfile.hosts import HOSTS, SUFFIX, host_names, parse_host
+from obstack.edges.configfile.hosts import SUFFIX, host_names, parse_host
+from obstack.edges.environments import HOSTS
 from obstack.errors import ChangeFailed, ConfigurationError, UsageError
 from obstack.model.example import HOST_SCHEMA_FILE
 from obstack.model.reference import host_schema
@@ -31,9 +32,13 @@ MODE: Final = 0o644
 
 @dataclass(frozen=True)
 class HostFiles:
-    """Given the folder of a configuration, edit its hosts' files. Implements ports.HostEditor."""
+    """Given the folder of a configuration, edit its hosts' files. Implements ports.HostEditor.
+
+    In `cache` is kept what makes it quick to read the modules that the hosts use.
+    """
 
     folder: Path
+    cache: Path | None = None
 
     def names(self) -> tuple[str, ...]:
         """Return the names of the hosts that have a file, in order."""
@@ -150,7 +155,7 @@ class HostFiles:
 
     def _judge(self, name: str, content: bytes | None) -> None:
         """Raise ConfigurationError with the problems that the site has only with this content."""
-        configurations = FileConfigurations(self.folder)
+        configurations = FileConfigurations(self.folder, self.cache)
         problems = configurations.examine_edited({name: content}).problems
         if not problems:
             return

@@ -10,8 +10,8 @@ from typing import Final
 
 from obstack.agent import durable
 from obstack.agent.faults import AgentError
-from obstack.edges.configfile.hosts import HOSTS
 from obstack.edges.configfile.load import GLOBAL_FILE, examine_bytes
+from obstack.edges.environments import HOSTS
 from obstack.errors import ChangeFailed, Problem
 from obstack.model.example import HOST_SCHEMA_FILE, SCHEMA_FILE
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from obstack.edges.configfile.nodes import Document, Mapping, Scalar, Tree, parse
+from obstack.edges.environments import HOSTS
 from obstack.errors import WHOLE_FILE, Problem
 from obstack.model.describe import describe
 from obstack.model.host import Host
@@ -23,7 +24,6 @@ from obstack.model.rules import Finding
 from obstack.model.scalars import NAME_PATTERN
 from obstack.model.words import spell
 
-HOSTS: Final = "hosts"
 SUFFIX: Final = ".yaml"
 STAND_IN: Final = "192.0.2.1"
 """Address of a host whose file cannot be read, so that the others can be judged; nothing is told of that host."""

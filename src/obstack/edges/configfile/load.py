@@ -12,12 +12,12 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from obstack.edges.configfile.hosts import HOSTS, HostFolder, parse_host, read_hosts, without_hosts
+from obstack.edges.configfile.hosts import HostFolder, parse_host, read_hosts, without_hosts
 from obstack.edges.configfile.merge import merge, unfold
 from obstack.edges.configfile.modules import JudgedModules, judge_modules
 from obstack.edges.configfile.nodes import LARGEST_FILE_BYTES, Document, Mapping, Scalar, parse
 from obstack.edges.configfile.translate import Translation, translate_all
-from obstack.edges.environments import ENVIRONMENTS, environments
+from obstack.edges.environments import ENVIRONMENTS, HOSTS, environments
 from obstack.errors import WHOLE_FILE, ConfigurationError, Problem
 from obstack.model.describe import fill_empty_sections, key_at
 from obstack.model.fleet_rules import fleet_rules
