@@ -2,6 +2,7 @@
 
 agent.pyz [--root DIR] serve            read one request from standard input and answer it
 agent.pyz [--root DIR] boot-recover     finish what a power cut left, before the units start
+agent.pyz [--root DIR] firewall …       put the firewall's rules into force, or take them back
 agent.pyz [--root DIR] journal-bridge … carry the units' output into the private journal
 agent.pyz journal-upload …              ship this machine's journal to the server
 agent.pyz journal-trim FILE             remove the hosts' old journals
@@ -43,6 +44,10 @@ def main(arguments: Sequence[str]) -> int:
             return serve(root)
         case ["boot-recover"]:
             return boot_recover(root)
+        case ["firewall", *rest]:
+            from obstack.agent import firewall
+
+            return firewall.run(root, rest)
         case ["journal-bridge", *rest]:
             from obstack.agent import journal_bridge
 

@@ -11,7 +11,9 @@ import stat
 from collections.abc import Mapping
 
 from obstack.agent import outward, stage, wire
+from obstack.agent.faults import AgentError
 from obstack.agent.machine import Machine
+from obstack.agent.paths import FIREWALL_UNIT
 from obstack.agent.services import UnitState, describe
 
 
@@ -28,6 +30,7 @@ def find(machine: Machine, manifest: wire.Manifest, states: Mapping[str, UnitSta
             for name in outward.missing_users(manifest)
         ),
         *_units(manifest, states),
+        *_firewall(machine, manifest, states),
     )
 
 
@@ -131,3 +134,17 @@ def _units(manifest: wire.Manifest, states: Mapping[str, UnitState]) -> list[wir
         elif not state.running:
             found.append(wire.Drift("unit-stopped", unit.name, f"it is {describe(state)}"))
     return found
+
+
+def _firewall(machine: Machine, manifest: wire.Manifest, states: Mapping[str, UnitState]) -> list[wire.Drift]:
+    """Its unit stays active whatever becomes of its rules, so they are looked at themselves."""
+    if all(unit.name != FIREWALL_UNIT for unit in manifest.units) or not states[FIREWALL_UNIT].running:
+        return []
+    from obstack.agent import firewall  # only monitored hosts have one
+
+    tree = machine.paths.generation(manifest.identity)
+    try:
+        found = firewall.differences(machine.root, firewall.read(os.path.join(tree, firewall.FILE)))
+    except AgentError as error:
+        found = [error.what]
+    return [wire.Drift("unit-undone", FIREWALL_UNIT, "; ".join(found))] if found else []

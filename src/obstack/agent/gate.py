@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from obstack.agent import (
     gate_alertmanager,
     gate_exporter,
+    gate_firewall,
     gate_front_door,
     gate_journal,
     gate_prometheus,
@@ -175,6 +176,8 @@ PROBES: dict[str, Callable[[wire.GateEntry, GateContext], Probe]] = {
     "alertmanager-configuration": gate_alertmanager.configuration,
     "alertmanager-alert": gate_alertmanager.alert,
     "exporter": gate_exporter.exporter,
+    "firewall": gate_firewall.in_force,
+    "reachable": gate_firewall.reachable,
     "front-door": gate_front_door.front_door,
     "log-line": gate_journal.log_line,
     "journal-shipped": gate_shipping.journal_shipped,

@@ -38,7 +38,8 @@ class GateContext:
     the unix time at which an act on it had been completed in this run. `active` runs the probes that write something
     too. A unit that was started in this run must have run for `settle_s` before it counts. `cancelled` is asked between
     tries; `on_event` is called from one thread only. `demanded` are the targets of other machines that must be up: what
-    is not there to be judged by this run may be down without turning a gate red.
+    is not there to be judged by this run may be down without turning a gate red. `confirm` has the controller open a
+    new connection, and says whether it has within so many seconds; None on a way back, where nobody is asked.
     """
 
     root: str
@@ -51,6 +52,7 @@ class GateContext:
     cancelled: Callable[[], bool] = lambda: False
     on_event: Callable[[wire.Event], None] = lambda _: None
     demanded: frozenset[TargetKey] = frozenset()
+    confirm: Callable[[float], bool] | None = None
 
 
 class Red(Exception):

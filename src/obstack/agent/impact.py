@@ -99,6 +99,9 @@ def drifted(manifest: wire.Manifest | None, drift: Iterable[wire.Drift]) -> dict
             found[f"artifact:{subject}"] = "was changed by hand"
         elif difference.kind == "unit-file-changed":
             found[files.get(subject, subject)] = "was changed by hand"
+        elif difference.kind == "unit-undone":
+            # What it did is to be done again, as if its own definition were new.
+            found[files.get(subject, subject)] = "no longer has its effect"
         elif difference.kind == "directory-missing":
             found[subject] = "was missing"
         elif difference.kind == "link-missing" and targets.get(subject) in lent:

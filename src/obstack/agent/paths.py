@@ -18,6 +18,8 @@ from obstack.agent.faults import USAGE, AgentError
 OUTWARD_FOLDERS = ("/etc", "/var/lib", "/var/log", "/run")
 """Below the root, links and directories of a manifest may only be in these."""
 
+FIREWALL_UNIT = "observability-firewall"
+
 NAME = re.compile(r"[a-z0-9][a-z0-9_.@-]{0,99}")
 FOREIGN = re.compile(r"[A-Za-z0-9][A-Za-z0-9:_.@-]{0,127}\.(service|socket|timer|target)")
 """The name of a unit of the machine's own, with its suffix."""

@@ -117,7 +117,7 @@ def _go_back(machine: Machine, writer: Writer, touched: set[str] | None, boot: b
             resolute=True,
         )
         way.run()
-        results = () if previous is None or boot else transition.run_gates(machine, previous, way.acted, active=True)
+        results = () if previous is None or boot else _prove(machine, previous, way.acted)
         if previous is not None and transition.red(results):
             raise transition.gate_error(results, previous.identity)
         writer.append("rolled-back", generation=previous_id, boot=boot)
@@ -125,6 +125,10 @@ def _go_back(machine: Machine, writer: Writer, touched: set[str] | None, boot: b
         raise _failed(machine, writer, error, previous_id) from error
     machine.event("rollback", "done", f"{previous_id[:12] if previous_id else 'nothing'} is in force")
     return Return(previous_id, results, way.actions)
+
+
+def _prove(machine: Machine, previous: wire.Manifest, acted: dict[str, float]) -> tuple[wire.GateResult, ...]:
+    return transition.run_gates(machine, previous, acted, active=True, returning=True)
 
 
 def _actions(

@@ -176,10 +176,11 @@ def run_gates(
     *,
     active: bool,
     demanded: frozenset[tuple[str, str]] = frozenset(),
+    returning: bool = False,
 ) -> tuple[wire.GateResult, ...]:
     """Run the gates of a generation and return their results. An interruption turns what is pending red.
 
-    `demanded` are the targets of other machines, by job and instance, that must be up.
+    `demanded` are the targets of other machines, by job and instance, that must be up. `returning` is a way back.
     """
     context = gate.GateContext(
         root=machine.root,
@@ -191,6 +192,7 @@ def run_gates(
         cancelled=lambda: machine.interrupts.pending,
         on_event=machine.emit,
         demanded=demanded,
+        confirm=None if returning else machine.confirm,
     )
     return gate.run_gates(manifest.gates, context)
 

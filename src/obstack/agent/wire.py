@@ -320,7 +320,8 @@ class Drift:
     """One difference between the machine and its committed generation.
 
     `kind` is file-changed, file-missing, mode-changed, owner-changed, link-missing, link-changed, directory-missing,
-    unit-file-changed, unit-stopped, unit-failed, unit-disabled, artifact-changed or user-missing.
+    unit-file-changed, unit-undone (it runs, but what it did is gone), unit-stopped, unit-failed, unit-disabled,
+    artifact-changed or user-missing.
     """
 
     kind: str

@@ -11,6 +11,7 @@ from obstack.catalog.modules import ModuleSet, ResolvedModule, resolve_host
 from obstack.model.layout import Layout
 from obstack.model.site import Site
 from obstack.render.exporter_proxy import Backend, proxy_digest, render_exporter_proxy
+from obstack.render.firewall import render_firewall
 from obstack.render.gate_files import render_gate_files
 from obstack.render.journal_upload import render_journal_upload
 from obstack.render.materials import HostMaterials
@@ -38,6 +39,7 @@ def render_host(site: Site, name: str, layout: Layout, materials: HostMaterials,
         render_exporter_proxy(place, backends),
         render_gate_files(place),
         render_journal_upload(site, name, layout, materials),
+        render_firewall(site, name, layout, materials.artifacts, exposed_ports(resolved)),
     ]
     parts = combine(components)
     names = [service.name for service in parts.services]

@@ -181,7 +181,7 @@ def test_artifacts_and_foreign_units_that_modules_share_are_given_once() -> None
     other["exporter"] = {**NGINX["exporter"], "port": 9114, "backend_port": 19114}
     hosts = {"web-1": {"address": "192.0.2.10", "modules": {"nginx": {}, "nginx-again": {}}}}
     parts = render_host(fleet_site(hosts), "web-1", SERVER, host_materials(), modules(NODE, SYSTEMD, NGINX, other))
-    assert [artifact.name for artifact in parts.artifacts] == ["nginx-exporter", "node-exporter", "nginx"]
+    assert [artifact.name for artifact in parts.artifacts] == ["nginx-exporter", "node-exporter", "nginx", "nftables"]
     (nginx,) = [unit for unit in parts.units if unit.name == "nginx.service"]
     assert len(nginx.inputs) == 2
 
