@@ -45,6 +45,27 @@ hosts = _from(lambda target: hosts_of(target.configuration), Scope.FILES)
 """Hosts that have a file."""
 
 
+def _nodes(target: Target) -> Iterable[str]:
+    server = Kept(target.layout.root).node()
+    return (*hosts_of(target.configuration), *((server,) if server else ()))
+
+
+def _groups(target: Target) -> Iterable[str]:
+    """Groups are said in many files, so all of them are read; what cannot be read completes to nothing."""
+    from obstack.edges.configfile import FileConfigurations
+    from obstack.plan.fleet import group_members
+
+    legible = FileConfigurations(target.configuration).examine().legible
+    return group_members(legible.site) if legible else ()
+
+
+nodes = _from(_nodes)
+"""Nodes that can be worked on: the monitored hosts, and the server once it has a generation."""
+
+groups = _from(_groups)
+"""Groups of hosts."""
+
+
 def environments_of(scope: Scope) -> Complete:
     """Given the scope of a command, return what completes the environments of its configuration."""
     return _from(lambda target: environments(target.configuration), scope)

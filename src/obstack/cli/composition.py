@@ -16,6 +16,8 @@ from obstack.cli.options import Target
 from obstack.ports import Channel, Reporter
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from obstack.catalog.modules import ModuleSet
     from obstack.edges.configfile import FileConfigurations
     from obstack.edges.secrets import FileSecrets
@@ -43,15 +45,19 @@ def open_channel(target: Target, node: str = "") -> Channel:
     Else the name is the one that the generation in force gives its node, so that all verbs call it the same; before
     there is one it is the host's.
     """
-    from obstack.agent.durable import CRASH_VARIABLES
     from obstack.cli.supply import cache_folder
     from obstack.edges.kept import Kept
     from obstack.edges.local_channel import LocalChannel
 
-    handed_on = tuple((name, os.environ[name]) for name in CRASH_VARIABLES if name in os.environ)
     own = "localhost" if target.private else platform.node().partition(".")[0]
     node = node or Kept(target.layout.root).node() or own or "localhost"
-    return LocalChannel(node, target.layout.root, cache_folder(target) / "agent", environment=handed_on)
+    return LocalChannel(node, target.layout.root, cache_folder(target) / "agent", environment=_handed_on())
+
+
+def _handed_on() -> tuple[tuple[str, str], ...]:
+    from obstack.agent.durable import CRASH_VARIABLES
+
+    return tuple((name, os.environ[name]) for name in CRASH_VARIABLES if name in os.environ)
 
 
 def file_secrets(target: Target) -> FileSecrets:
@@ -92,20 +98,34 @@ def load_modules(target: Target, site: Site) -> ModuleSet:
 
 
 def build_desired(target: Target, reporter: Reporter) -> Desired:
-    """Given a target, return what its configuration says the node must be; artifacts it lacks are fetched."""
-    from obstack.cli.provision import provide
+    """Given a target, return what its configuration says the server must be; artifacts it lacks are fetched."""
+    reporter.step("Reading the configuration")
+    site = load_site(target)
+    return build_nodes(target, site, (site.server.name,), reporter)[site.server.name]
+
+
+def build_nodes(target: Target, site: Site, names: Collection[str], reporter: Reporter) -> dict[str, Desired]:
+    """Given a site that was judged and names of its nodes, return what each must be; missing artifacts are fetched."""
+    from obstack.cli.provision import provide_nodes
     from obstack.edges.certificates import InternalAuthority
     from obstack.operations import desired
 
-    reporter.step("Reading the configuration")
-    site = load_site(target)
-    secrets = file_secrets(target)
-    provision = provide(target, site, reporter)
-    reporter.step("Rendering")
+    modules = load_modules(target, site) if site.hosts else {}
+    provisions = provide_nodes(target, site, modules, names, reporter)
+    secrets, clock = file_secrets(target), SystemClock()
     authority = InternalAuthority(secrets, site.name)
-    return desired.build_desired(
-        site, target.layout, provision, secrets=secrets, authority=authority, clock=SystemClock()
-    )
+    reporter.step("Rendering")
+    built = {}
+    for name in names:
+        if name == site.server.name:
+            built[name] = desired.build_desired(
+                site, target.layout, provisions[name], secrets=secrets, authority=authority, clock=clock
+            )
+        else:
+            built[name] = desired.build_host_desired(
+                site, name, modules, provisions[name], secrets=secrets, authority=authority, clock=clock
+            )
+    return built
 
 
 def judge(target: Target, reporter: Reporter) -> Preflight:

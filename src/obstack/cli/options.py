@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -128,6 +129,90 @@ def _root_option(scope: Scope) -> Callable[[F], F]:
         metavar="DIR",
         help=f"The machine lives below DIR (as `observability up` makes it). [default: {scope.value}]",
     )
+
+
+def nodes_options(function: F) -> F:
+    """Add `--host` and `--limit`, and call the command with `hosts` and `limits`: for commands about many nodes."""
+    from obstack.cli import completing
+
+    function = click.option(
+        "--limit",
+        "limits",
+        multiple=True,
+        metavar="GROUP|PATTERN",
+        shell_complete=completing.groups,
+        help="Only nodes of GROUP, or whose name fits PATTERN. May be repeated.",
+    )(function)
+    return click.option(
+        "--host",
+        "hosts",
+        multiple=True,
+        metavar="NAME",
+        shell_complete=completing.nodes,
+        help="Only the node NAME, a host or the server. May be repeated. [default: all nodes]",
+    )(function)
+
+
+def host_option(function: F) -> F:
+    """Add `--host`, and call the command with `host`: for commands about one node, which is the server by itself."""
+    from obstack.cli import completing
+
+    return click.option(
+        "--host",
+        metavar="NAME",
+        shell_complete=completing.nodes,
+        help="The monitored host NAME. [default: the server]",
+    )(function)
+
+
+def parallel_option(function: F) -> F:
+    """Add `--parallel`: how many nodes are worked on at the same time."""
+    return click.option(
+        "--parallel",
+        type=click.IntRange(1, 256),
+        metavar="N",
+        help="Work on N nodes at the same time. [default: fleet.parallel]",
+    )(function)
+
+
+def pace_options(function: F) -> F:
+    """Add `--canary`, `--batch`, `--max-failures` and `--resume`: how a change goes through many nodes."""
+    from obstack.cli import completing
+
+    options = (
+        click.option(
+            "--canary",
+            "canaries",
+            multiple=True,
+            metavar="NAME",
+            shell_complete=completing.nodes,
+            help="Change NAME before all others; its failure stops the run. May be repeated. [default: fleet.canaries]",
+        ),
+        click.option(
+            "--batch",
+            metavar="N|N%",
+            callback=_batch,
+            help="Change N hosts, or N percent of them, before looking at the failures. [default: fleet.batch]",
+        ),
+        click.option(
+            "--max-failures",
+            type=click.IntRange(min=0),
+            metavar="N",
+            help="Stop when more than N nodes have failed. [default: fleet.max_failures]",
+        ),
+        click.option("--resume", is_flag=True, help="Go on with the last run: what it has brought to its end is left."),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def _batch(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    from obstack.model.scalars import BATCH_PATTERN
+
+    if value is not None and not re.fullmatch(BATCH_PATTERN, value):
+        raise click.BadParameter(f"{value!r} is neither a number of hosts nor a share such as 10%.")
+    return value
 
 
 def json_option(function: F) -> F:

@@ -151,13 +151,13 @@ class LiveReporter:
 
     def _started(self) -> Progress:
         if self._display is None:
-            self._display = _display(self._console)
+            self._display = new_display(self._console)
             self._display.start()
         return self._display
 
 
-def _display(console: Console) -> Progress:
-    """Return a display whose bar is there only while it is known how much there is to do."""
+def new_display(console: Console) -> Progress:
+    """Given a console, return a display whose bar is there only while it is known how much there is to do."""
     from rich.progress import BarColumn, Progress, SpinnerColumn, Task, TextColumn, TimeElapsedColumn
     from rich.progress_bar import ProgressBar
 

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from obstack.agent import wire
 from obstack.catalog.artifact import Artifact
 from obstack.catalog.components import COMPONENTS, Component
 from obstack.catalog.host_components import host_components
 from obstack.catalog.lock import Platform
-from obstack.catalog.modules import ModuleSet, resolve_hosts
+from obstack.catalog.modules import ModuleSet, ResolvedModule, resolve_host, resolve_hosts
 from obstack.model.layout import Layout, Manager
+from obstack.model.module import OptionType
 from obstack.model.rules import secret_references
 from obstack.model.site import Site
-from obstack.plan.certificates import FRONT_DOOR, SCRAPE_CLIENT, Purpose, Signer
+from obstack.plan.certificates import FRONT_DOOR, SCRAPE_CLIENT, Purpose, Signer, host_names
 from obstack.plan.generation import build_generation
 from obstack.ports import Clock, Contents, SiteSecrets
+from obstack.render.host import ROLE as HOST_ROLE
+from obstack.render.host import render_host
 from obstack.render.journal_receive import shipping_hosts
-from obstack.render.materials import Certificate, Materials
+from obstack.render.materials import Certificate, HostMaterials, Materials
 from obstack.render.node import render_node
 from obstack.render.sizes import whole_seconds
 
-ROLE = "observability"
+ROLE: Final = "observability"
+HOST_LAYOUT: Final = Layout("", Manager.SYSTEMD)
+"""Where things are on every monitored host."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +104,58 @@ def build_desired(
     rendering = render_node(site, layout, materials)
     manifest, blobs = build_generation(site.server.name, ROLE, layout, rendering)
     return Desired(site, manifest, Contents(blobs, provision.files))
+
+
+def build_host_desired(
+    site: Site,
+    name: str,
+    modules: ModuleSet,
+    provision: Provision,
+    *,
+    secrets: SiteSecrets,
+    authority: Authority,
+    clock: Clock,
+) -> Desired:
+    """Given a site, a host's name, all modules and its artifacts, return the host's generation.
+
+    What is drawn or signed is settled as for the server; equal settings give equal bytes.
+    """
+    materials = settle_host_materials(
+        site, name, modules, provision.artifacts, secrets=secrets, authority=authority, clock=clock
+    )
+    rendering = render_host(site, name, HOST_LAYOUT, materials, modules)
+    manifest, blobs = build_generation(name, HOST_ROLE, HOST_LAYOUT, rendering)
+    return Desired(site, manifest, Contents(blobs, provision.files))
+
+
+def settle_host_materials(
+    site: Site,
+    name: str,
+    modules: ModuleSet,
+    artifacts: Mapping[str, Artifact],
+    *,
+    secrets: SiteSecrets,
+    authority: Authority,
+    clock: Clock,
+) -> HostMaterials:
+    """Return everything that rendering a host needs beside the site. What was settled earlier is returned again."""
+    now, lifetime = clock.now(), whole_seconds(site.certificates.lifetime)
+    names = (name, site.hosts[name].address)
+    kept, kept_gate = host_names(name)
+    return HostMaterials(
+        secrets={secret: secrets.need(secret) for secret in _host_secrets(resolve_host(site, modules, name))},
+        certificate=authority.certificate(kept, names, now, lifetime, "both"),
+        scrape_authority=authority.authority_pem("scrape", now),
+        gate=authority.self_signed(kept_gate, now, lifetime),
+        artifacts=artifacts,
+    )
+
+
+def _host_secrets(modules: Iterable[ResolvedModule]) -> Iterator[str]:
+    for module in modules:
+        for name, option in module.shipped.options.items():
+            if option.type is OptionType.SECRET and name in module.options:
+                yield str(module.options[name]).removeprefix("secret:")
 
 
 def settle_materials(

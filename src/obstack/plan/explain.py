@@ -36,6 +36,19 @@ class Plan:
         """The actions that do something."""
         return tuple(action for action in self.actions if action.action != "none")
 
+    @property
+    def likeness(self) -> tuple[object, ...]:
+        """What plans of several nodes have in common when they are the same change: subjects and acts, no content."""
+        difference = self.difference
+        return (
+            self.current is None,
+            tuple((change.kind, change.path) for change in difference.files),
+            difference.artifacts,
+            tuple((change.kind, change.sort, change.subject) for change in (*difference.outward, *difference.proofs)),
+            tuple((item.kind, item.subject) for item in self.drift),
+            tuple((action.unit, action.action) for action in self.acting),
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Return the plan as a JSON object."""
         return {
