@@ -70,7 +70,7 @@ class Needs:
 
     `domain` is None while there is no valid configuration. `installed` is whether a generation of ours is in force:
     then our own units may hold our ports. `private` is a private root of `observability up`: neither root nor systemd
-    is needed there.
+    is needed there. `again` is the command that looks once more.
     """
 
     node: str
@@ -79,16 +79,22 @@ class Needs:
     retention_bytes: int | None = None
     installed: bool = False
     private: bool = False
+    again: str = "observability preflight --observability-vps"
 
 
 Judge = Callable[[Any, Needs], Iterable[Finding]]
 
 
-def decide_findings(facts: Iterable[Fact], needs: Needs) -> tuple[Finding, ...]:
-    """Given what was observed and what is needed, return all findings, the blocking ones first."""
+def decide_findings(
+    facts: Iterable[Fact], needs: Needs, judges: Mapping[str, Judge] | None = None
+) -> tuple[Finding, ...]:
+    """Given what was observed and what is needed, return all findings, the blocking ones first.
+
+    `judges` are those of a server unless others are given.
+    """
     by_name = {fact.name: fact for fact in facts}
     findings: list[Finding] = []
-    for name, judge in JUDGES.items():
+    for name, judge in (JUDGES if judges is None else judges).items():
         if (needs.private and name in SERVER_ONLY) or (name == "domain" and needs.domain is None):
             continue
         findings += _judged(by_name.get(name), name, judge, needs)
@@ -129,7 +135,7 @@ def _judged(fact: Fact | None, name: str, judge: Judge, needs: Needs) -> Iterabl
                 "unknown",
                 f"The {QUESTIONS[name]} could not be determined: {reason}.",
                 needs.node,
-                "make the cause named above go away, then run: observability preflight --observability-vps",
+                f"make the cause named above go away, then run: {needs.again}",
             )
         ]
     return judge(None if fact.state == "absent" else fact.value, needs)
@@ -187,15 +193,17 @@ def _disk(value: Mapping[str, int] | None, needs: Needs) -> Iterator[Finding]:
     free = value["free_bytes"] if value else 0
     where = f"{needs.node}, file system of the state folder"
     if free < DISK_BLOCK:
-        yield _block("disk", f"{_size(free)} are free; {_size(DISK_BLOCK)} are needed.", where, "free some space")
+        yield _block(
+            "disk", f"{size_text(free)} are free; {size_text(DISK_BLOCK)} are needed.", where, "free some space"
+        )
     elif free < DISK_WARN:
         yield _warn(
-            "disk", f"Only {_size(free)} are free.", where, "free some space, or lower prometheus.retention_time"
+            "disk", f"Only {size_text(free)} are free.", where, "free some space, or lower prometheus.retention_time"
         )
     if value and needs.retention_bytes and needs.retention_bytes > free:
         yield _warn(
             "retention",
-            f"prometheus.retention_size is {_size(needs.retention_bytes)}, but only {_size(free)} are free.",
+            f"prometheus.retention_size is {size_text(needs.retention_bytes)}, but only {size_text(free)} are free.",
             where,
             "lower prometheus.retention_size, or enlarge the disk",
         )
@@ -210,10 +218,13 @@ def _memory(value: Mapping[str, int] | None, needs: Needs) -> Iterator[Finding]:
     total = value["total_bytes"] if value else 0
     if total < MEMORY_BLOCK:
         yield _block(
-            "memory", f"{_size(total)} of memory; {_size(MEMORY_BLOCK)} are needed.", needs.node, "use a larger machine"
+            "memory",
+            f"{size_text(total)} of memory; {size_text(MEMORY_BLOCK)} are needed.",
+            needs.node,
+            "use a larger machine",
         )
     elif total < MEMORY_WARN:
-        yield _warn("memory", f"Only {_size(total)} of memory.", needs.node, "give the machine 2 GiB or more")
+        yield _warn("memory", f"Only {size_text(total)} of memory.", needs.node, "give the machine 2 GiB or more")
 
 
 def _listeners(value: list[Mapping[str, Any]] | None, needs: Needs) -> Iterator[Finding]:
@@ -308,7 +319,8 @@ def _warn(code: str, what: str, where: str, do: str) -> Finding:
     return Finding(Severity.WARN, code, what, where, do)
 
 
-def _size(count: int) -> str:
+def size_text(count: int) -> str:
+    """Given a number of bytes, return it for people."""
     return f"{count / GIB:.1f} GiB" if count >= GIB else f"{count / MIB:.0f} MiB"
 
 
