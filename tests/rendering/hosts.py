@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from obstack.agent.wire import ArchiveEntry
@@ -11,7 +12,8 @@ from obstack.catalog.modules import ModuleSet, ShippedModule
 from obstack.model.module import Module, ModuleRules
 from obstack.model.secret import Secret
 from obstack.model.site import Site
-from obstack.render.materials import Certificate, HostMaterials
+from obstack.render.materials import Certificate, HostMaterials, Materials
+from rendering.settled import materials
 
 PASSWORD: Final = "correct-horse_battery"
 
@@ -224,3 +226,9 @@ def host_materials(certificate: Certificate | None = None, gate: Certificate | N
         gate=gate or Certificate("GATE CERTIFICATE\n", Secret("GATE KEY\n"), "GATE CERTIFICATE\n"),
         artifacts=host_artifacts(),
     )
+
+
+def server_materials() -> Materials:
+    """Return settled materials of the server of a site with hosts."""
+    scrape = Certificate("SCRAPE CERTIFICATE\n", Secret("SCRAPE KEY\n"), "SCRAPE AUTHORITY\n")
+    return replace(materials(), scrape=scrape)

@@ -22,7 +22,8 @@ from obstack.agent.services import ServiceFailure, ServiceManager, UnitState, de
 
 REQUEST_TIMEOUT_S = 3.0
 EVIDENCE_LIMIT = 8_192
-BODY_LIMIT = 16 * 1024 * 1024
+BODY_LIMIT = 128 * 1024 * 1024
+"""Prometheus describes each of its targets with about one thousand characters, and a fleet has tens of thousands."""
 WATCH_INTERVAL_S = 0.3
 
 Probe = Callable[[], str]

@@ -125,11 +125,13 @@ def targets(gate: wire.GateEntry, context: GateContext) -> Probe:
         if digest:
             # The scrape that follows the act must be one of this configuration, not of the one before it.
             _demand_loaded(_groups(url), digest)
-        active = _data(f"{url}/api/v1/targets?state=active")["activeTargets"]
+        active: dict[TargetKey, list[Mapping[str, Any]]] = {}
+        for found in _data(f"{url}/api/v1/targets?state=active")["activeTargets"]:
+            active.setdefault(_key(found["labels"]), []).append(found)
         problems: list[str] = []
         tolerated: list[str] = []
         for target in expected:
-            known = [found for found in active if _key(found["labels"]) == _key(target)]
+            known = active.get(_key(target), [])
             if problem := _target_problem(target, known, gate.unit, context):
                 others = known and not target.get("unit") and _key(target) not in context.demanded
                 (tolerated if others else problems).append(problem)

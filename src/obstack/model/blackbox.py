@@ -1,4 +1,4 @@
-"""Configuration of the blackbox exporter: what is probed from the server."""
+"""Configuration of the blackbox exporters: what is probed, and from which machines."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ class ProbeKind(StrEnum):
     TCP = "tcp"
     ICMP = "icmp"
     DNS = "dns"
+    TLS = "tls"
 
 
 class Probe(Section):
@@ -24,16 +25,23 @@ class Probe(Section):
 
     name: Name = Field(description="Name, label `probe` of its series.", examples=["website"])
     kind: ProbeKind = Field(
-        default=ProbeKind.HTTP, description="How it is probed: http, tcp, icmp or dns.", examples=["http"]
+        default=ProbeKind.HTTP,
+        description="How it is probed: http, tcp, icmp, dns, or tls (the handshake and the certificate's expiry).",
+        examples=["http"],
     )
     target: ProbeTarget = Field(
-        description="A URL for http, host:port for tcp, a host for icmp, a DNS server for dns.",
+        description="A URL for http, host:port for tcp and tls, a host for icmp, a DNS server for dns.",
         examples=["https://www.example.org/"],
+    )
+    hosts: tuple[Name, ...] = Field(
+        default=(),
+        description="Hosts with the module blackbox from which it is probed; absent means from the server.",
+        examples=[["web-1"]],
     )
 
 
 class Blackbox(Section):
-    """The prober."""
+    """The probers: the server's own, and the module `blackbox` of hosts."""
 
     port: LoopbackPort = Field(default=9115, description="Loopback port of its metrics.", examples=[9115])
     probes: tuple[Probe, ...] = Field(

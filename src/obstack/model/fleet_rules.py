@@ -23,6 +23,7 @@ def fleet_rules(site: Site) -> list[Finding]:
         *_addresses(site),
         *_groups(site),
         *_canaries(site),
+        *_probes(site),
         *_series(site),
         *_certificates(site),
     ]
@@ -96,6 +97,17 @@ def _canaries(site: Site) -> Iterator[Finding]:
         elif canary not in site.hosts:
             hint = nearest(canary, site.hosts)
             yield Finding(path, f"{canary} is not a host", f"{hint}observability host list    shows the hosts")
+
+
+def _probes(site: Site) -> Iterator[Finding]:
+    for index, probe in enumerate(site.blackbox.probes):
+        for position, host in enumerate(probe.hosts):
+            path: Path = ("blackbox", "probes", index, "hosts", position)
+            if host in probe.hosts[:position]:
+                yield Finding(path, f"{host} is listed twice", "Remove one of the two.")
+            elif host not in site.hosts:
+                hint = nearest(host, site.hosts)
+                yield Finding(path, f"{host} is not a host", f"{hint}observability host list    shows the hosts")
 
 
 def _series(site: Site) -> Iterator[Finding]:

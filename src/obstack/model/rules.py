@@ -26,7 +26,7 @@ RESERVED_RECEIVERS: Final = {"nobody": "the receiver that tells nobody", "gate":
 SERVER_LABELS: Final = ("environment", "host", "instance", "job", "role")
 EXTERNAL_LABELS: Final = ("environment", "host")
 TARGET_LABELS: Final = ("instance", "job")
-RESERVED_JOBS: Final = (*COMPONENTS, "probes")
+RESERVED_JOBS: Final = (*COMPONENTS, "probes", "host-probes")
 
 STALENESS_S: Final = 300
 SHORTEST_RETENTION_S: Final = 7200
@@ -254,13 +254,14 @@ _PROBE_FORMS: Final = {
     ProbeKind.TCP: ("host:port", "db-1.example.org:5432"),
     ProbeKind.ICMP: ("a host name or an address", "router.example.org"),
     ProbeKind.DNS: ("the host name or address of a DNS server", "dns-1.example.org"),
+    ProbeKind.TLS: ("host:port", "mail.example.org:993"),
 }
 
 
 def _fits(probe: Probe) -> bool:
     if probe.kind is ProbeKind.HTTP:
         return _is_url(probe.target)
-    if probe.kind is ProbeKind.TCP:
+    if probe.kind in (ProbeKind.TCP, ProbeKind.TLS):
         return re.fullmatch(ADDRESS_PATTERN, probe.target) is not None and _has_port(probe.target)
     return (
         re.fullmatch(HOST_NAME_PATTERN, probe.target.lower()) is not None

@@ -26,7 +26,7 @@ def render_blackbox(site: Site, layout: Layout, materials: Materials) -> Renderi
     """Given the settled site, return what the blackbox exporter contributes to the node."""
     programs = Programs(layout, materials.artifacts[NAME])
     return Rendering(
-        files=(RenderedFile(f"{FOLDER}/blackbox.yml", yaml_bytes({"modules": _modules()})),),
+        files=(RenderedFile(f"{FOLDER}/blackbox.yml", yaml_bytes({"modules": _modules(site)})),),
         links=(LinkEntry(layout.etc(NAME), FOLDER),),
         users=users(layout, NAME),
         services=(_service(site, layout, programs),),
@@ -43,8 +43,8 @@ def render_blackbox(site: Site, layout: Layout, materials: Materials) -> Renderi
     )
 
 
-def _modules() -> dict[str, Any]:
-    return {
+def _modules(site: Site) -> dict[str, Any]:
+    modules: dict[str, Any] = {
         MODULES[ProbeKind.HTTP]: {"prober": "http", "timeout": TIMEOUT, "http": dict(ADDRESSES)},
         MODULES[ProbeKind.TCP]: {"prober": "tcp", "timeout": TIMEOUT, "tcp": dict(ADDRESSES)},
         MODULES[ProbeKind.ICMP]: {"prober": "icmp", "timeout": TIMEOUT, "icmp": dict(ADDRESSES)},
@@ -55,11 +55,14 @@ def _modules() -> dict[str, Any]:
             "dns": {**ADDRESSES, "query_name": ".", "query_type": "NS", "valid_rcodes": ["NOERROR"]},
         },
     }
+    if any(probe.kind is ProbeKind.TLS and not probe.hosts for probe in site.blackbox.probes):
+        modules[MODULES[ProbeKind.TLS]] = {"prober": "tcp", "timeout": TIMEOUT, "tcp": {**ADDRESSES, "tls": True}}
+    return modules
 
 
 def _service(site: Site, layout: Layout, programs: Programs) -> Service:
     configuration = f"{layout.etc(NAME)}/blackbox.yml"
-    pings = any(probe.kind is ProbeKind.ICMP for probe in site.blackbox.probes)
+    pings = any(probe.kind is ProbeKind.ICMP and not probe.hosts for probe in site.blackbox.probes)
     program = programs.live("blackbox_exporter")
     return Service(
         name=NAME,

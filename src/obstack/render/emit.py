@@ -85,6 +85,12 @@ def json_bytes(data: Any) -> bytes:
     return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False).encode() + b"\n"
 
 
+def json_rows(rows: Sequence[Any]) -> bytes:
+    """Given rows of plain data, return them as a JSON list with a line for each."""
+    lines = ",\n".join(json.dumps(row, ensure_ascii=False, allow_nan=False) for row in rows)
+    return f"[\n{lines}\n]\n".encode()
+
+
 # --------------------------------------------------------------------------------------- settings and plain text
 
 

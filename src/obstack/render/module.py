@@ -19,6 +19,7 @@ from obstack.render.place import FOLDER, TEXTFILE, Place, unit_of
 from obstack.render.programs import Programs, owner, users
 from obstack.render.service import Sandbox, Service
 from obstack.render.sizes import megabytes, whole_seconds
+from obstack.render.targets import endpoint_values
 from obstack.render.tree import RenderedFile, Rendering, combine
 
 PROXY: Final = "exporter-proxy"
@@ -76,13 +77,8 @@ def endpoint_gate(place: Place, resolved: ResolvedModule, carrier: ResolvedModul
 
 def endpoint(place: Place, resolved: ResolvedModule) -> tuple[str, dict[str, str]]:
     """Given a module on a host, return the path of its metrics and the URL's parameters."""
-    return filled_endpoint(resolved, place.name, place.host.address)
-
-
-def filled_endpoint(resolved: ResolvedModule, host: str, address: str) -> tuple[str, dict[str, str]]:
-    """Given a module and the name and address of its host, return the path of its metrics and the parameters."""
     exporter = resolved.shipped.module.exporter
-    values: Values = {**resolved.options, "port": resolved.port, "host": host, "address": address}
+    values = endpoint_values(resolved, place.name, place.host.address)
     parameters = {
         name: fill_text(text, values) for name, text in exporter.parameters.items() if has_values(text, values)
     }

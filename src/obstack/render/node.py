@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+from typing import Final
+
 from obstack.agent.wire import GateEntry
+from obstack.catalog.modules import ModuleSet
 from obstack.model.layout import Layout
 from obstack.model.site import Site
 from obstack.render.alertmanager import render_alertmanager
@@ -17,19 +21,23 @@ from obstack.render.recovery import render_recovery
 from obstack.render.sizes import whole_seconds
 from obstack.render.tree import Rendering, combine
 
+NO_MODULES: Final[ModuleSet] = MappingProxyType({})
 
-def render_node(site: Site, layout: Layout, materials: Materials) -> Rendering:
-    """Given the site, the node's layout and settled materials, return everything the node must be."""
+
+def render_node(site: Site, layout: Layout, materials: Materials, modules: ModuleSet = NO_MODULES) -> Rendering:
+    """Given the site, the server's layout, settled materials and the modules of hosts, return what the server must be.
+
+    A site without hosts needs no modules.
+    """
     components = combine(
-        render(site, layout, materials)
-        for render in (
-            render_journal,
-            render_alertmanager,
-            render_node_exporter,
-            render_blackbox,
-            render_prometheus,
-            render_nginx,
-            render_journal_receive,
+        (
+            render_journal(site, layout, materials),
+            render_alertmanager(site, layout, materials),
+            render_node_exporter(site, layout, materials),
+            render_blackbox(site, layout, materials),
+            render_prometheus(site, layout, materials, modules),
+            render_nginx(site, layout, materials),
+            render_journal_receive(site, layout, materials),
         )
     )
     names = [service.name for service in components.services]

@@ -7,12 +7,13 @@ from typing import Any, Final
 
 from obstack.agent.wire import DirectoryEntry, GateEntry, InputEntry, LinkEntry, ReloadEntry, StateEntry
 from obstack.catalog import capabilities
+from obstack.catalog.modules import ModuleSet
 from obstack.content.groups import groups_document, rule_files
+from obstack.content.module_rules import module_groups
 from obstack.model.layout import Layout
-from obstack.model.scalars import duration_seconds
 from obstack.model.site import Site
 from obstack.render import targets
-from obstack.render.emit import json_bytes, yaml_bytes
+from obstack.render.emit import json_bytes, json_rows, yaml_bytes
 from obstack.render.materials import Materials
 from obstack.render.programs import Programs, owner, users
 from obstack.render.service import Sandbox, Service
@@ -23,17 +24,22 @@ NAME: Final = "prometheus"
 FOLDER: Final = "etc/prometheus"
 
 
-def render_prometheus(site: Site, layout: Layout, materials: Materials) -> Rendering:
-    """Given the settled site, return what Prometheus contributes to the node."""
+def render_prometheus(site: Site, layout: Layout, materials: Materials, modules: ModuleSet) -> Rendering:
+    """Given the settled site and the modules of its hosts, return what Prometheus contributes to the node."""
     programs = Programs(layout, materials.artifacts[NAME])
-    jobs = targets.jobs(site)
+    jobs = targets.jobs(site, modules)
     configuration = [_file("prometheus.yml", yaml_bytes(_configuration(site, jobs, programs.artifact.version)))]
-    jobs_of_site = tuple(sorted(job.name for job in jobs if job.name != targets.PROBES))
+    jobs_of_site = tuple(sorted(job.name for job in jobs if job.name not in (targets.PROBES, targets.HOST_PROBES)))
     for name, groups in rule_files(jobs_of_site).items():
         configuration.append(_file(f"rules/{name}.yml", yaml_bytes(groups_document(groups))))
+    for group in module_groups(site, modules) if site.hosts else ():
+        if group.rules:
+            configuration.append(_file(f"rules/module-{group.name}.yml", yaml_bytes(groups_document([group]))))
     digest = _digest(configuration)
     configuration.append(_file("rules/configuration.yml", yaml_bytes(_marker(digest))))
-    files = configuration + [_file(f"targets/{job.name}.json", json_bytes(list(job.groups))) for job in jobs]
+    files = configuration + [_file(f"targets/{job.name}.json", _groups(job)) for job in jobs]
+    if any(job.remote for job in jobs):
+        files += _tls(layout, materials)
     data = layout.data(NAME)
     account = owner(layout, NAME)
     return Rendering(
@@ -54,6 +60,23 @@ def render_prometheus(site: Site, layout: Layout, materials: Materials) -> Rende
 
 def _file(name: str, content: bytes) -> RenderedFile:
     return RenderedFile(f"{FOLDER}/{name}", content)
+
+
+def _groups(job: targets.Job) -> bytes:
+    # Of thousands of hosts, each has a line: quick to write, and a diff shows the hosts that came or went.
+    return json_rows(job.groups) if job.remote else json_bytes(list(job.groups))
+
+
+def _tls(layout: Layout, materials: Materials) -> list[RenderedFile]:
+    """What is shown to the hosts' exporters, and what they are verified against."""
+    if materials.scrape is None:
+        raise ValueError("a site with hosts is rendered with the server's scrape certificate")
+    key = materials.scrape.key.reveal().encode()
+    return [
+        _file("tls/authority.pem", materials.certificate.authority.encode()),
+        _file("tls/certificate.pem", materials.scrape.chain.encode()),
+        RenderedFile(f"{FOLDER}/tls/key.pem", key, 0o640, "root", owner(layout, NAME), secret=True),
+    ]
 
 
 def _digest(files: list[RenderedFile]) -> str:
@@ -78,7 +101,7 @@ def _configuration(site: Site, jobs: tuple[targets.Job, ...], version: str) -> d
     document: dict[str, Any] = {
         "global": {
             "scrape_interval": prometheus.scrape_interval,
-            "scrape_timeout": _scrape_timeout(prometheus.scrape_interval),
+            "scrape_timeout": targets.scrape_timeout(prometheus.scrape_interval),
             "evaluation_interval": prometheus.evaluation_interval,
             "external_labels": labels,
         },
@@ -91,11 +114,6 @@ def _configuration(site: Site, jobs: tuple[targets.Job, ...], version: str) -> d
     if prometheus.remote_write:
         document["remote_write"] = [{"url": remote.url} for remote in prometheus.remote_write]
     return document
-
-
-def _scrape_timeout(interval: str) -> str:
-    """Return ten seconds, or the interval where that is shorter."""
-    return interval if duration_seconds(interval) < 10 else "10s"
 
 
 def _scrape(site: Site, job: targets.Job, version: str) -> dict[str, Any]:
@@ -113,6 +131,18 @@ def _scrape(site: Site, job: targets.Job, version: str) -> dict[str, Any]:
             {"source_labels": ["__param_target"], "target_label": "instance"},
             {"target_label": "__address__", "replacement": f"127.0.0.1:{site.blackbox.port}"},
         ]
+    if job.path:
+        scrape["metrics_path"] = job.path
+    if job.parameters:
+        scrape["params"] = {name: [value] for name, value in job.parameters.items()}
+    if job.remote:
+        scrape["scheme"] = "https"
+        # Read again for new connections, so that a renewed certificate needs no reload.
+        scrape["tls_config"] = {
+            "ca_file": "tls/authority.pem",
+            "cert_file": "tls/certificate.pem",
+            "key_file": "tls/key.pem",
+        }
     return scrape
 
 
@@ -142,7 +172,12 @@ def _service(site: Site, layout: Layout, programs: Programs) -> Service:
         environment=memory_limit(memory),
         libraries=programs.libraries,
         after=("alertmanager", "node-exporter", "blackbox-exporter"),
-        inputs=(InputEntry(f"{FOLDER}/targets/", "none"), InputEntry(f"{FOLDER}/", "reload"), programs.input),
+        inputs=(
+            InputEntry(f"{FOLDER}/targets/", "none"),
+            *([InputEntry(f"{FOLDER}/tls/", "none")] if site.hosts else []),
+            InputEntry(f"{FOLDER}/", "reload"),
+            programs.input,
+        ),
         reload=ReloadEntry("signal", "HUP"),
         state=StateEntry(
             data,
@@ -161,7 +196,11 @@ def _service(site: Site, layout: Layout, programs: Programs) -> Service:
 def _gates(site: Site, jobs: tuple[targets.Job, ...], digest: str) -> tuple[GateEntry, ...]:
     url = f"http://127.0.0.1:{site.prometheus.port}"
     deadline_s = whole_seconds(site.gates.deadline)
-    expected = [{"job": job.name, "instance": instance, "unit": job.unit} for job in jobs for instance in job.instances]
+    expected = [
+        {"job": job.series or job.name, "instance": instance, "unit": job.unit}
+        for job in jobs
+        for instance in job.instances
+    ]
     alertmanagers = {"url": url, "addresses": [f"127.0.0.1:{site.alertmanager.port}"]}
     probes: tuple[tuple[str, str, dict[str, Any]], ...] = (
         ("prometheus is ready", "prometheus-ready", {"url": url}),

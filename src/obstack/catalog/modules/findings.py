@@ -13,6 +13,9 @@ from obstack.model.rules import RESERVED_PORTS, Finding, Path
 from obstack.model.site import Site
 from obstack.model.words import nearest, show
 
+PROBER = "blackbox"
+"""The module that probes from hosts."""
+
 
 def module_findings(site: Site, modules: ModuleSet) -> list[Finding]:
     """Given a site and all modules, return everything that is wrong with how its groups and hosts use them."""
@@ -23,6 +26,7 @@ def module_findings(site: Site, modules: ModuleSet) -> list[Finding]:
         path: Path = ("hosts", name)
         found.extend(_uses((*path, "modules"), host.modules, modules))
         found.extend(_host(site, path, host, modules))
+    found.extend((*_probes(site), *_jobs(site)))
     return list(dict.fromkeys(found))  # what a group lacks is found again at each of its hosts
 
 
@@ -38,6 +42,29 @@ def secret_options(site: Site, modules: ModuleSet) -> Iterator[tuple[Path, str]]
             for option, value in use.options.items():
                 if option in known and known[option].type is OptionType.SECRET and isinstance(value, str):
                     yield (*path, name, "options", option), value.removeprefix("secret:")
+
+
+def _probes(site: Site) -> Iterator[Finding]:
+    for index, probe in enumerate(site.blackbox.probes):
+        for position, name in enumerate(probe.hosts):
+            host = site.hosts.get(name)
+            if host is not None and PROBER not in enabled_modules(site, host):
+                yield Finding(
+                    ("blackbox", "probes", index, "hosts", position),
+                    f"{name} does not run the module {PROBER}",
+                    f"observability module enable {PROBER} --host {name}",
+                )
+
+
+def _jobs(site: Site) -> Iterator[Finding]:
+    used = {name for host in site.hosts.values() for name in enabled_modules(site, host)}
+    for index, target in enumerate(site.prometheus.targets):
+        if target.job in used:
+            yield Finding(
+                ("prometheus", "targets", index, "job"),
+                f"must not be {target.job}, the job of the hosts' module of that name",
+                "Give the job another name.",
+            )
 
 
 def _uses(path: Path, uses: Mapping[str, ModuleUse], modules: ModuleSet) -> Iterator[Finding]:
