@@ -115,13 +115,19 @@ def test_the_key_is_for_prometheus_alone() -> None:
     assert (key.mode, key.owner, key.group, key.secret) == (0o640, "root", "prometheus", True)
 
 
-def test_a_further_host_of_known_modules_changes_the_targets_and_acts_on_nothing() -> None:
+def test_a_further_host_of_known_modules_changes_the_targets_and_prometheus_goes_on() -> None:
     old, before = generation(fleet_site())
     new, after = generation(with_hosts(web_2=WEB_2))
-    changed = {path for path in after if before.get(path) != after[path]}
+    changed = {path for path in after if path.startswith("etc/prometheus/") and before.get(path) != after[path]}
     assert changed == {"etc/prometheus/targets/nginx.json", "etc/prometheus/targets/node.json"}
+    for action in (actions(old, new), actions(new, old)):
+        assert "prometheus" not in action
+
+
+def test_a_host_whose_journal_stays_there_acts_on_nothing_at_all() -> None:
+    old, _ = generation(fleet_site())
+    new, _ = generation(with_hosts(web_2={**WEB_2, "logs": False}))
     assert actions(old, new) == {}
-    assert actions(new, old) == {}
 
 
 def test_the_first_use_of_a_module_is_a_reload() -> None:
