@@ -200,7 +200,6 @@ def host_artifacts() -> dict[str, Artifact]:
         "database-exporter": {"exporter": "usr/bin/prometheus-mysqld-exporter"},
         "nginx": {"nginx": "usr/sbin/nginx"},
         "nftables": {"nft": "usr/sbin/nft"},
-        "journal-upload": {"systemd-journal-upload": "usr/lib/systemd/systemd-journal-upload"},
     }
     return {
         name: Artifact(

@@ -1,10 +1,14 @@
-"""The lines of the units, read by journalctl from the machine's journal or from the private root's, as events.
+"""The lines of units, read by journalctl as events: from the machine's journal, a private root's, or a host's here.
+
+A host ships each line at least once. Lines that are the same to the last byte, mark and time included, are one line
+that came twice (`journal_entries` gives each its mark), so only one of them is passed on.
 
 Lines are passed on as they are: whoever prints them to a terminal makes control characters inert.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -19,26 +23,36 @@ from obstack.agent import wire
 from obstack.agent.services import ServiceFailure
 
 POLL_S = 0.2
+REMEMBERED = 100_000
+"""So many lines are remembered while lines are followed, to tell one that comes again."""
+
+OF_THE_FILE = ("__CURSOR", "__SEQNUM", "__SEQNUM_ID")
+"""What tells where a line stands in a file, and not which line it is."""
 
 
 @dataclass(frozen=True)
 class Query:
-    """Which lines are wanted: the last `lines` of `units`, not before `since` (unix time), that match `grep`."""
+    """Which lines are wanted: the last `lines` of `units`, of `since` to `until` (unix times), that match `grep`."""
 
     units: Sequence[str]
     lines: int = 100
     since: float | None = None
     grep: str = ""
     follow: bool = False
+    until: float | None = None
 
 
 @dataclass(frozen=True)
 class Journal:
-    """How the journal is read: the beginning of the argument list, its environment, `system` or a directory."""
+    """How the journal is read: the beginning of the argument list, its environment, `system` or a directory.
+
+    In one that was `shipped` by a host, units are systemd's, and a line may stand more than once.
+    """
 
     argv: tuple[str, ...] = ("journalctl",)
     environment: tuple[tuple[str, str], ...] = ()
     place: str = "system"
+    shipped: bool = False
 
 
 def journal_of(manifest: wire.Manifest) -> Journal:
@@ -49,6 +63,24 @@ def journal_of(manifest: wire.Manifest) -> Journal:
             environment = tuple(sorted((params.get("environment") or {}).items()))
             return Journal(tuple(params["journalctl"]), environment, str(params["journal"]))
     return Journal()
+
+
+def hosts_of(manifest: wire.Manifest) -> tuple[str, ...]:
+    """Return the hosts whose journals this node takes, which its gate of them names."""
+    return tuple(str(host) for gate in _receiving(manifest) for host in gate.params["hosts"])
+
+
+def journal_of_host(manifest: wire.Manifest, host: str) -> Journal:
+    """Return the way to the journal of one of `hosts_of`. Raises ValueError for another."""
+    for gate in _receiving(manifest):
+        if host in gate.params["hosts"]:
+            environment = tuple(sorted((gate.params.get("environment") or {}).items()))
+            return Journal(tuple(gate.params["journalctl"]), environment, f"{gate.params['folder']}/{host}", True)
+    raise ValueError(f"the journal of {host} is not taken here")
+
+
+def _receiving(manifest: wire.Manifest) -> list[wire.GateEntry]:
+    return [gate for gate in manifest.gates if gate.kind == "journal-received"]
 
 
 def read_logs(journal: Journal, query: Query, cancelled: Callable[[], bool]) -> Iterator[wire.Event]:
@@ -67,7 +99,10 @@ def read_logs(journal: Journal, query: Query, cancelled: Callable[[], bool]) -> 
         raise ServiceFailure("", f"{argv[0]} cannot be run: {error.strerror or error}") from error
     with process:
         try:
-            yield from _wanted(process, query, pattern, cancelled)
+            if journal.shipped and not query.follow:
+                yield from _last_shipped(process, query, pattern, cancelled)
+            else:
+                yield from _wanted(process, query, pattern, cancelled, Doubles() if journal.shipped else None)
         finally:
             process.kill()
 
@@ -75,29 +110,61 @@ def read_logs(journal: Journal, query: Query, cancelled: Callable[[], bool]) -> 
 def journal_arguments(journal: Journal, query: Query) -> list[str]:
     """Return the argument list of journalctl for the query; no value in it can be taken for an option."""
     argv = [*journal.argv, "--output=json", "--all", "--no-pager", "--quiet"]
-    if journal.place == "system":
-        argv += [f"--unit={unit}.service" for unit in query.units]
-    else:
+    if journal.place != "system":
         argv.append(f"--directory={journal.place}")
-    # A filter of ours must see every line; journalctl's own may be built without regular expressions.
-    argv.append(f"--lines={'all' if query.grep else query.lines}")
+    if journal.shipped:
+        argv += [f"--unit={unit}" for unit in query.units]
+    elif journal.place == "system":
+        argv += [f"--unit={unit}.service" for unit in query.units]
+    if journal.shipped and not query.follow:
+        argv.append("--reverse")  # until there are enough of them, without the doubles
+    else:
+        # A filter of ours must see every line; journalctl's own may be built without regular expressions.
+        argv.append(f"--lines={'all' if query.grep else query.lines}")
     if query.since is not None:
         argv.append(f"--since=@{int(query.since)}")
+    if query.until is not None:
+        argv.append(f"--until=@{int(query.until)}")
     if query.follow:
         argv.append("--follow")
-    if journal.place != "system":
+    if journal.place != "system" and not journal.shipped:
         argv += [f"OBSERVABILITY_UNIT={unit}" for unit in query.units]
     return argv
 
 
 def parse_line(line: bytes) -> wire.Event | None:
     """Given one line of `journalctl --output=json`, return it as an event; None when it is no entry."""
+    fields = _fields(line)
+    return None if fields is None else _event(fields)
+
+
+class Doubles:
+    """Tells lines that were there already, among the last so many."""
+
+    def __init__(self) -> None:
+        self._seen: dict[bytes, None] = {}
+
+    def holds(self, fields: dict[str, Any]) -> bool:
+        """Tell whether the line was there already, and remember it."""
+        line = {name: value for name, value in fields.items() if name not in OF_THE_FILE}
+        digest = hashlib.blake2b(json.dumps(line, sort_keys=True).encode(), digest_size=16).digest()
+        if digest in self._seen:
+            return True
+        self._seen[digest] = None
+        if len(self._seen) > REMEMBERED:
+            del self._seen[next(iter(self._seen))]
+        return False
+
+
+def _fields(line: bytes) -> dict[str, Any] | None:
     try:
         fields = json.loads(line)
     except ValueError:
         return None
-    if not isinstance(fields, dict):
-        return None
+    return fields if isinstance(fields, dict) else None
+
+
+def _event(fields: dict[str, Any]) -> wire.Event:
     unit = _text(fields.get("OBSERVABILITY_UNIT") or fields.get("UNIT") or fields.get("_SYSTEMD_UNIT") or "")
     data = {
         "unit": unit.removesuffix(".service"),
@@ -126,8 +193,29 @@ def _pattern(grep: str) -> re.Pattern[str] | None:
         raise ValueError(f"{grep!r} is not a regular expression: {error}") from error
 
 
-def _wanted(
+def _last_shipped(
     process: subprocess.Popen[bytes], query: Query, pattern: re.Pattern[str] | None, cancelled: Callable[[], bool]
+) -> Iterator[wire.Event]:
+    """Yield the last lines, oldest first, of a journal that is read backwards and has doubles."""
+    doubles = Doubles()
+    found: list[wire.Event] = []
+    assert process.stdout is not None  # noqa: S101 - it was asked for as a pipe
+    for line in _lines(process.stdout, cancelled):
+        fields = _fields(line) if line else None
+        if fields is None or (pattern and not pattern.search(_text(fields.get("MESSAGE")))) or doubles.holds(fields):
+            continue
+        found.append(_event(fields))
+        if len(found) == query.lines:
+            break
+    yield from reversed(found)
+
+
+def _wanted(
+    process: subprocess.Popen[bytes],
+    query: Query,
+    pattern: re.Pattern[str] | None,
+    cancelled: Callable[[], bool],
+    doubles: Doubles | None,
 ) -> Iterator[wire.Event]:
     last: deque[wire.Event] = deque(maxlen=query.lines)
     live = seen = False
@@ -140,8 +228,11 @@ def _wanted(
                 live = seen
             continue
         seen = True
-        event = parse_line(line)
-        if event is None or (pattern and not pattern.search(event.message)):
+        fields = _fields(line)
+        if fields is None or (doubles and doubles.holds(fields)):
+            continue
+        event = _event(fields)
+        if pattern and not pattern.search(event.message):
             continue
         if live or pattern is None:
             yield event

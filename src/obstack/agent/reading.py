@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from obstack.agent import drift, history, lock, record, stage, transition, wire
 from obstack.agent.faults import CHECK_FAILED, USAGE, AgentError
 from obstack.agent.machine import Machine
 from obstack.agent.services import UnitState
+
+if TYPE_CHECKING:
+    from obstack.agent.logs import Journal
 
 TRANSACTIONS_SHOWN = 20
 DIFF_LIMIT = 1 << 20
@@ -182,15 +185,20 @@ def detect(machine: Machine, request: wire.Request) -> wire.Reply:
 
 
 def logs(machine: Machine, request: wire.Request) -> wire.Reply:
-    """Send the wanted lines as events of step `log`. Raises AgentError `logs-unreadable` and `unit-unknown`."""
+    """Send the wanted lines as events of step `log`: this machine's, or those that a `host` has shipped to it.
+
+    Raises AgentError `logs-unreadable`, `unit-unknown` and `host-unknown`.
+    """
     from obstack.agent import logs as journal
     from obstack.agent.services import ServiceFailure
 
     in_force = _in_force(machine)
     params = request.params
-    names = [unit.name for unit in in_force.units if not unit.boot_only]
+    host = str(params.get("host") or in_force.node)
+    place = journal.journal_of(in_force) if host == in_force.node else _journal_of_host(in_force, host)
+    names = [] if place.shipped else [unit.name for unit in in_force.units if not unit.boot_only]
     unit = params.get("unit")
-    if unit and unit not in names:
+    if unit and not place.shipped and unit not in names:
         raise AgentError(
             exit_code=USAGE,
             code="unit-unknown",
@@ -203,23 +211,42 @@ def logs(machine: Machine, request: wire.Request) -> wire.Reply:
         units=[unit] if unit else names,
         lines=int(params.get("lines") or 100),
         since=params.get("since"),
+        until=params.get("until"),
         grep=str(params.get("grep") or ""),
         follow=bool(params.get("follow")),
     )
     try:
-        for event in journal.read_logs(journal.journal_of(in_force), query, lambda: machine.interrupts.pending):
+        for event in journal.read_logs(place, query, lambda: machine.interrupts.pending):
             machine.emit(event)
     except (ServiceFailure, ValueError) as error:
         raise AgentError(
             exit_code=USAGE if isinstance(error, ValueError) else CHECK_FAILED,
             code="logs-unreadable",
             what=f"The logs could not be read: {error}.",
-            where=", ".join(query.units),
+            where=", ".join(query.units) or host,
             do="observability health --verbose",
             state="nothing was changed",
             detail=getattr(error, "detail", None),
         ) from error
     return wire.Reply("ok", in_force.identity)
+
+
+def _journal_of_host(in_force: wire.Manifest, host: str) -> Journal:
+    """Return the way to a host's journal. Raises AgentError `host-unknown`."""
+    from obstack.agent import logs as journal
+
+    hosts = journal.hosts_of(in_force)
+    if host in hosts:
+        return journal.journal_of_host(in_force, host)
+    known = f"it has those of: {', '.join(hosts)}" if hosts else "no host ships its journal here"
+    raise AgentError(
+        exit_code=USAGE,
+        code="host-unknown",
+        what=f"This node has no journal of {host!r}.",
+        where=f"{in_force.node}, generation {in_force.identity[:12]}: {known}",
+        do=f"observability logs --host {_nearest(host, hosts)}" if hosts else "observability host list",
+        state="nothing was changed",
+    )
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:

@@ -112,21 +112,7 @@ NFTABLES: Final = Component(
     programs={"nft": ("usr/sbin/nft",)},
 )
 
-JOURNAL_UPLOAD: Final = Component(
-    name="journal-upload",
-    packages=(
-        Package(
-            "systemd-journal-remote",
-            ("lib/systemd/systemd-journal-upload", "usr/lib/systemd/systemd-journal-upload"),
-        ),
-        Package("libzstd1", ("lib", "usr/lib")),  # loaded at run time, as above
-    ),
-    programs={
-        "systemd-journal-upload": ("usr/lib/systemd/systemd-journal-upload", "lib/systemd/systemd-journal-upload"),
-    },
-)
-
-HOST_COMPONENTS: Final[dict[str, Component]] = {component.name: component for component in (NFTABLES, JOURNAL_UPLOAD)}
+HOST_COMPONENTS: Final[dict[str, Component]] = {component.name: component for component in (NFTABLES,)}
 """What only monitored hosts run, beside the programs of their modules."""
 
 LIBRARY_PATHS: Final = ("lib", "usr/lib")

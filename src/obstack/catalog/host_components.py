@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from obstack.catalog.components import JOURNAL_UPLOAD, NFTABLES, NGINX, Component
+from obstack.catalog.components import NFTABLES, NGINX, Component
 from obstack.catalog.module_component import module_component
 from obstack.catalog.modules import ResolvedModule
 from obstack.model.host import Host
@@ -13,7 +13,7 @@ from obstack.model.host import Host
 def host_components(host: Host, modules: Sequence[ResolvedModule]) -> dict[str, Component]:
     """Given a host and what runs on it, return the components of its artifacts by name.
 
-    nginx speaks TLS for exporters that cannot, nftables admits the server alone, journal-upload ships the journal.
+    nginx speaks TLS for exporters that cannot, nftables admits the server alone. The journal is shipped by the agent.
     Modules that name the same artifact share it.
     """
     components = {
@@ -26,6 +26,4 @@ def host_components(host: Host, modules: Sequence[ResolvedModule]) -> dict[str, 
         components[NGINX.name] = NGINX
     if host.firewall:
         components[NFTABLES.name] = NFTABLES
-    if host.logs:
-        components[JOURNAL_UPLOAD.name] = JOURNAL_UPLOAD
     return components

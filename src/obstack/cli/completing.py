@@ -37,6 +37,9 @@ def _from(find: Callable[[Target], Iterable[str]], scope: Scope = Scope.NEAREST)
 units = _from(lambda target: (name for name in Kept(target.layout.root).units() if name not in BOOT_ONLY))
 """Units whose log can be asked for."""
 
+shipping_hosts = _from(lambda target: Kept(target.layout.root).shipping_hosts())
+"""Hosts whose journals the machine has."""
+
 generations = _from(lambda target: map(short, Kept(target.layout.root).generations()))
 """Generations that the machine keeps, as people read them."""
 

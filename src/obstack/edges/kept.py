@@ -31,6 +31,15 @@ class Kept:
         except OSError:
             return ()
 
+    def shipping_hosts(self) -> tuple[str, ...]:
+        """Return the names of the hosts that ship their journal to this machine."""
+        try:
+            manifest = json.loads(Path(Paths(self.root).current, "manifest.json").read_bytes())
+            gates = [gate for gate in manifest["gates"] if gate["kind"] == "journal-received"]
+            return tuple(str(host) for gate in gates for host in gate["params"]["hosts"])
+        except (OSError, ValueError, LookupError, TypeError):
+            return ()
+
     def generations(self) -> tuple[str, ...]:
         """Return the identities of the generations."""
         try:

@@ -85,11 +85,11 @@ def platform_components(
     """Given the platforms of hosts by name, return the components that the hosts of each platform need together."""
     resolved = resolve_hosts(site, modules) if platforms else {}
     wanted: dict[Platform, dict[str, Component]] = {}
-    seen: set[tuple[Platform, int, bool, bool]] = set()
+    seen: set[tuple[Platform, int, bool]] = set()
     for name, platform in platforms.items():
         host = site.hosts[name]
         # Hosts that say the same share one answer of resolve_hosts, which then is looked at once.
-        like = (platform, id(resolved[name]), host.logs, host.firewall)
+        like = (platform, id(resolved[name]), host.firewall)
         if like not in seen:
             seen.add(like)
             wanted.setdefault(platform, {}).update(host_components(host, resolved[name]))

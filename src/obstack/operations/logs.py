@@ -18,13 +18,18 @@ UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 @dataclass(frozen=True)
 class Query:
-    """Which lines: of one unit or of all, since a unix time, matching a regular expression, the last `lines`."""
+    """Which lines: of one unit or of all, between two unix times, matching a regular expression, the last `lines`.
+
+    `host` is one that ships its journal to the node; None means the node itself.
+    """
 
     unit: str | None = None
     since: float | None = None
     grep: str | None = None
     lines: int = 100
     follow: bool = False
+    until: float | None = None
+    host: str | None = None
 
 
 def read_logs(channel: Channel, query: Query, reporter: Reporter, on_log: Callable[[wire.Event], None]) -> wire.Reply:
@@ -39,6 +44,8 @@ def read_logs(channel: Channel, query: Query, reporter: Reporter, on_log: Callab
         "grep": query.grep,
         "lines": query.lines,
         "follow": query.follow,
+        "until": query.until,
+        "host": query.host,
     }
     return demand(ask(channel, wire.Request("logs", params), reporter, on_log=on_log))
 
@@ -57,8 +64,8 @@ def require_pattern(grep: str | None) -> None:
         ) from None
 
 
-def parse_since(text: str, clock: Clock) -> float:
-    """Given how long ago (`15m`, `2h`) or a time as for rollback, return the unix time. Raises UsageError."""
+def parse_moment(text: str, clock: Clock, option: str) -> float:
+    """Given how long ago (`15m`, `2h`), or a time as for rollback, return the unix time. Raises UsageError."""
     ago = re.fullmatch(r"(\d+)([smhdw])", text)
     if ago:
         return clock.now() - int(ago[1]) * UNIT_SECONDS[ago[2]]
@@ -66,9 +73,9 @@ def parse_since(text: str, clock: Clock) -> float:
         return parse_timestamp(text)
     except UsageError:
         raise UsageError(
-            code="bad-since",
+            code="bad-time",
             what=f"{text!r} is neither a length of time nor a time.",
-            where="the option --since",
+            where=f"the option {option}",
             state="nothing was touched",
             do="write 30s, 15m, 2h, 3d or a time such as 2026-11-24T10:15:00Z",
         ) from None

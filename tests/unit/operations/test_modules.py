@@ -73,7 +73,6 @@ def test_hosts_of_a_platform_need_together_what_each_of_them_needs() -> None:
     assert {exporter.name, *HOST_COMPONENTS} <= set(wanted[old])
     assert exporter.name in wanted[new]
     assert "nftables" in wanted[new]
-    assert "journal-upload" not in wanted[new]
 
 
 def test_the_server_receives_journals_only_where_a_host_sends_one() -> None:

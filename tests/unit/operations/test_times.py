@@ -3,7 +3,7 @@
 import pytest
 
 from obstack.errors import UsageError
-from obstack.operations.logs import parse_since, require_pattern
+from obstack.operations.logs import parse_moment, require_pattern
 from obstack.operations.rollback import parse_timestamp
 
 
@@ -40,13 +40,13 @@ def test_what_is_no_moment_is_bad_usage(text: str) -> None:
 
 @pytest.mark.parametrize(("text", "ago"), [("30s", 30), ("15m", 900), ("2h", 7200), ("3d", 259200), ("1w", 604800)])
 def test_how_long_ago_counts_from_now(text: str, ago: int) -> None:
-    assert parse_since(text, AtNoon()) == 1_800_000_000 - ago
+    assert parse_moment(text, AtNoon(), "--since") == 1_800_000_000 - ago
 
 
 def test_since_may_be_a_moment_and_nothing_else() -> None:
-    assert parse_since("20261124T101500Z", AtNoon()) == 1795515300.0
+    assert parse_moment("20261124T101500Z", AtNoon(), "--since") == 1795515300.0
     with pytest.raises(UsageError):
-        parse_since("soon", AtNoon())
+        parse_moment("soon", AtNoon(), "--until")
 
 
 def test_a_pattern_that_is_none_is_bad_usage_and_shown_as_it_must_be_typed() -> None:
