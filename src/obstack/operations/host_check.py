@@ -15,7 +15,7 @@ from obstack.render.exporter_proxy import NAME as PROXY
 def check_host(
     channel: Channel, site: Site, modules: ModuleSet, name: str, platform: Platform, clock: Clock, reporter: Reporter
 ) -> tuple[Finding, ...]:
-    """Given a host of the site and its programs' platform, return what is in the way of monitoring it, or may become so.
+    """Given a host and the platform of its programs, return what is in the way of monitoring it, or may become so.
 
     Raises Unreachable when it cannot be reached, and what the agent refuses.
     """
