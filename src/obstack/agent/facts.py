@@ -174,8 +174,9 @@ def _kind(path: str, question: Question) -> str:
 def _units(question: Question) -> dict[str, str]:
     found = {}
     for unit in question.units:
+        suffix = "" if unit.endswith(".timer") else ".service"
         for folder in UNIT_FOLDERS:
-            path = f"{question.root}/{folder}/{unit}.service"
+            path = f"{question.root}/{folder}/{unit}{suffix}"
             if os.path.lexists(path) and path not in question.ours:
                 found[unit] = path
                 break

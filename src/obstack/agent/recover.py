@@ -189,7 +189,9 @@ def queue_units(machine: Machine) -> None:
     manifest = stage.load_current(machine)
     if manifest is None or manifest.manager != "systemd":
         return
-    names = [f"{unit.name}.service" for unit in manifest.units if unit.file and not unit.boot_only]
+    from obstack.agent.systemd import full_name  # needed at boot alone
+
+    names = [full_name(unit.name) for unit in manifest.units if unit.file and not unit.boot_only]
     # Crash here: the files are whole; the units that boot missed are started by the next run, which finds them stopped.
     durable.crash_point("queue-units")
     argv = ["systemctl", "start", "--no-block", *names]

@@ -38,7 +38,7 @@ class Systemd:
         if not units:
             return {}
         names = [unit.name for unit in units]
-        argv = ["systemctl", "show", f"--property={','.join(PROPERTIES)}", "--", *map(_service, names)]
+        argv = ["systemctl", "show", f"--property={','.join(PROPERTIES)}", "--", *map(full_name, names)]
         output = _query("", argv)
         blocks = output.strip("\n").split("\n\n")
         if len(blocks) != len(names):
@@ -47,14 +47,15 @@ class Systemd:
 
     def definition_path(self, unit: wire.UnitEntry) -> str:
         """Return where the unit's file belongs."""
-        return f"{self.root}/etc/systemd/system/{_service(unit.name)}"
+        return f"{self.root}/etc/systemd/system/{full_name(unit.name)}"
 
     def enable_link(self, unit: wire.UnitEntry) -> tuple[str, str] | None:
-        """Return the wants link of multi-user.target; None for a unit that belongs to the system."""
-        if not unit.file:
+        """Return the wants link of the target that starts such units; None for one that the boot does not start."""
+        if not unit.file or not unit.enabled:
             return None
-        path = f"{self.root}/etc/systemd/system/multi-user.target.wants/{_service(unit.name)}"
-        return path, f"../{_service(unit.name)}"
+        target = "timers.target" if unit.name.endswith(".timer") else "multi-user.target"
+        path = f"{self.root}/etc/systemd/system/{target}.wants/{full_name(unit.name)}"
+        return path, f"../{full_name(unit.name)}"
 
     def reload_definitions(self) -> None:
         """Let systemd read its unit files again."""
@@ -93,12 +94,12 @@ class Systemd:
         if unit.reload.kind == "http":
             post_reload(self, unit, unit.reload.value)
             return
-        argv = ["systemctl", "kill", "--kill-who=main", f"--signal={unit.reload.value}", "--", _service(unit.name)]
+        argv = ["systemctl", "kill", "--kill-who=main", f"--signal={unit.reload.value}", "--", full_name(unit.name)]
         _query(unit.name, argv)
 
     def log(self, unit: wire.UnitEntry, lines: int = 20, since: float | None = None) -> str:
         """Return the last lines of the unit's journal, or a note why there are none."""
-        argv = ["journalctl", "--no-pager", "--output=short-iso", f"--lines={lines}", f"--unit={_service(unit.name)}"]
+        argv = ["journalctl", "--no-pager", "--output=short-iso", f"--lines={lines}", f"--unit={full_name(unit.name)}"]
         if since is not None:
             argv.append(f"--since=@{int(since)}")
         try:
@@ -113,7 +114,7 @@ class Systemd:
         paths = []
         for unit in units:
             if unit.file:
-                path = os.path.join(folder, _service(unit.name))
+                path = os.path.join(folder, full_name(unit.name))
                 _copy_replaced(os.path.join(tree, unit.file), path, current, tree)
                 paths.append(path)
         if not paths:
@@ -130,7 +131,7 @@ class Systemd:
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             return [f"systemd-analyze verify could not judge the units: {error}"]
-        return parse_verify(done.stdout + done.stderr, folder, [_service(unit.name) for unit in units if unit.file])
+        return parse_verify(done.stdout + done.stderr, folder, [full_name(unit.name) for unit in units if unit.file])
 
     def _own(self, unit: wire.UnitEntry, verb: str) -> None:
         if not unit.file:
@@ -145,10 +146,10 @@ class Systemd:
 
     def _job(self, unit: wire.UnitEntry, verb: str, timeout_s: float) -> None:
         try:
-            _query(unit.name, ["systemctl", verb, "--", _service(unit.name)], timeout_s=timeout_s)
+            _query(unit.name, ["systemctl", verb, "--", full_name(unit.name)], timeout_s=timeout_s)
         except ServiceFailure as failure:
             state = self.states([unit])[unit.name]
-            what = f"systemctl {verb} {_service(unit.name)} failed: the unit is {describe(state)}"
+            what = f"systemctl {verb} {full_name(unit.name)} failed: the unit is {describe(state)}"
             raise ServiceFailure(unit.name, what, f"{failure.detail}\n{self.log(unit)}".strip()) from failure
 
 
@@ -200,10 +201,10 @@ def parse_verify(output: str, folder: str, services: Sequence[str]) -> list[str]
 def _forget_failure(unit: wire.UnitEntry) -> None:
     # Refused for a unit that is not loaded, which then has no failure either.
     with contextlib.suppress(ServiceFailure):
-        _query(unit.name, ["systemctl", "reset-failed", "--", _service(unit.name)])
+        _query(unit.name, ["systemctl", "reset-failed", "--", full_name(unit.name)])
 
 
-def _service(name: str) -> str:
+def full_name(name: str) -> str:
     """Return the unit's full name: ours are named without suffix, the machine's own may have one."""
     return name if name.endswith(SUFFIXES) else f"{name}.service"
 

@@ -145,8 +145,9 @@ class UnitEntry:
     A unit without `file` belongs to the system (systemd-journald, or `nginx.service` with its suffix): it is never
     installed, started or stopped, only reloaded or restarted when its inputs change and it runs; `check` is its
     product's own checker, which must have accepted its whole configuration before that. `after` names the units that
-    must be acted on before this one. `boot_only` units are installed and enabled but never started, stopped or expected
-    to run (the recovery unit).
+    must be acted on before this one. `boot_only` units are installed but never started, stopped or expected to run: the
+    boot starts them (the recovery unit), or a timer does where they are not `enabled`. A name without suffix is a
+    service's; `name.timer` is a timer.
     """
 
     name: str
@@ -159,6 +160,7 @@ class UnitEntry:
     stop_timeout_s: int = 30
     boot_only: bool = False
     check: tuple[str, ...] = ()
+    enabled: bool = True
 
 
 @dataclass(frozen=True)

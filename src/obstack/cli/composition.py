@@ -107,6 +107,7 @@ def build_desired(target: Target, reporter: Reporter) -> Desired:
 def build_nodes(target: Target, site: Site, names: Collection[str], reporter: Reporter) -> dict[str, Desired]:
     """Given a site that was judged and names of its nodes, return what each must be; missing artifacts are fetched."""
     from obstack.cli.provision import provide_nodes
+    from obstack.cli.renewing import renewal_command
     from obstack.edges.certificates import InternalAuthority
     from obstack.operations import desired
 
@@ -119,7 +120,13 @@ def build_nodes(target: Target, site: Site, names: Collection[str], reporter: Re
     for name in names:
         if name == site.server.name:
             built[name] = desired.build_desired(
-                site, target.layout, provisions[name], secrets=secrets, authority=authority, clock=clock
+                site,
+                target.layout,
+                provisions[name],
+                secrets=secrets,
+                authority=authority,
+                clock=clock,
+                renewal=renewal_command(target),
             )
         else:
             built[name] = desired.build_host_desired(

@@ -238,11 +238,12 @@ def status_lines(inspection: Inspection, place: str, chosen_by: str, now: float)
         head.append(("front door", url))
     drift = count(len(inspection.drift), "difference") if inspection.drift else "none"
     head.append(("drift", f"{drift}{', see: observability drift' if inspection.drift else ''}"))
-    boot_only = {unit.name for unit in inspection.manifest.units if unit.boot_only} if inspection.manifest else set()
+    declared = inspection.manifest.units if inspection.manifest else ()
+    started_by = {unit.name: "at boot" if unit.enabled else "by timer" for unit in declared if unit.boot_only}
     units = table(
         [
-            ("at boot", unit.name)
-            if unit.name in boot_only
+            (started_by[unit.name], unit.name)
+            if unit.name in started_by
             else (unit.active, unit.name, unit.sub, f"PID {unit.pid}" if unit.pid else "")
             for unit in inspection.units
         ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -97,10 +97,18 @@ def platform_components(
 
 
 def build_desired(
-    site: Site, layout: Layout, provision: Provision, *, secrets: SiteSecrets, authority: Authority, clock: Clock
+    site: Site,
+    layout: Layout,
+    provision: Provision,
+    *,
+    secrets: SiteSecrets,
+    authority: Authority,
+    clock: Clock,
+    renewal: tuple[str, ...] = (),
 ) -> Desired:
     """Settle what is drawn or signed, render the node, and return its generation. Equal settings give equal bytes."""
     materials = settle_materials(site, provision.artifacts, secrets=secrets, authority=authority, clock=clock)
+    materials = replace(materials, renewal=renewal)
     rendering = render_node(site, layout, materials)
     manifest, blobs = build_generation(site.server.name, ROLE, layout, rendering)
     return Desired(site, manifest, Contents(blobs, provision.files))

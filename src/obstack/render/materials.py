@@ -33,7 +33,7 @@ class Materials:
 
     `secrets` are by name; `logins` are the front door's users; `gate` is the machine account of the gate probes;
     `artifacts` are by component. `scrape` is the client certificate that Prometheus shows to the hosts' exporters;
-    None while the site has no hosts.
+    None while the site has no hosts. `renewal` is the command that renews the certificates, by absolute path.
     """
 
     secrets: Mapping[str, Secret]
@@ -42,6 +42,7 @@ class Materials:
     certificate: Certificate
     artifacts: Mapping[str, Artifact]
     scrape: Certificate | None = None
+    renewal: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

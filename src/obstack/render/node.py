@@ -18,6 +18,7 @@ from obstack.render.nginx import render_nginx
 from obstack.render.node_exporter import render_node_exporter
 from obstack.render.prometheus import render_prometheus
 from obstack.render.recovery import render_recovery
+from obstack.render.renewal import render_renewal
 from obstack.render.sizes import whole_seconds
 from obstack.render.tree import Rendering, combine
 
@@ -38,6 +39,7 @@ def render_node(site: Site, layout: Layout, materials: Materials, modules: Modul
             render_prometheus(site, layout, materials, modules),
             render_nginx(site, layout, materials),
             render_journal_receive(site, layout, materials),
+            render_renewal(site, layout, materials),
         )
     )
     names = [service.name for service in components.services]

@@ -1,0 +1,28 @@
+"""The command that the timer of the server starts."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from obstack.cli.options import Target
+
+
+def renewal_command(target: Target) -> tuple[str, ...]:
+    """Given a target, return how this very program renews its certificates; nothing for a private root."""
+    if target.private:
+        return ()
+    environment = ("--environment", target.environment) if target.environment else ()
+    configuration = os.path.abspath(target.configuration)
+    return (*launcher(), "cert", "renew", "--if-due", "--config", configuration, *environment)
+
+
+def launcher() -> tuple[str, ...]:
+    """Return how this program is started: by the launcher of its checkout, or by its interpreter without one."""
+    beside = Path(__file__).resolve().parents[3] / "observability"
+    if os.access(beside, os.X_OK):
+        return (str(beside),)
+    return (sys.executable, "-I", "-m", "obstack.cli.main")

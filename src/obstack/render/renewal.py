@@ -1,0 +1,62 @@
+"""The timer that renews certificates: on the server, once there are hosts, unless the site does it by hand."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from obstack.agent.wire import UnitEntry
+from obstack.model.layout import Layout, Manager
+from obstack.model.site import Site
+from obstack.render.emit import unit_bytes, unit_command
+from obstack.render.materials import Materials
+from obstack.render.sizes import whole_seconds
+from obstack.render.tree import RenderedFile, Rendering
+
+NAME: Final = "observability-renew"
+TIMER: Final = f"{NAME}.timer"
+
+DAY: Final = 86400
+RHYTHMS: Final = (
+    # The last third of a certificate's life must hold at least two tries.
+    (6 * DAY, "daily", DAY // 4),
+    (DAY // 4, "hourly", 300),
+    (0, "minutely", 0),
+)
+"""How often for a life of at least so many seconds, in systemd's words, and over how many seconds it is spread."""
+
+
+def render_renewal(site: Site, layout: Layout, materials: Materials) -> Rendering:
+    """Given the settled site, return the timer and what it starts; nothing where no certificate is renewed so."""
+    wanted = site.certificates.automatic and bool(site.hosts) and bool(materials.renewal)
+    if layout.manager is not Manager.SYSTEMD or not wanted:
+        return Rendering()
+    life = whole_seconds(site.certificates.lifetime)
+    rhythm, spread = next((word, spread) for least, word, spread in RHYTHMS if life >= least)
+    service = {
+        "Unit": [
+            ("Description", "Renew the certificates that are due, and apply the machines concerned"),
+            ("Wants", "network-online.target"),
+            ("After", "network-online.target"),
+        ],
+        # It applies generations, by SSH too: what an apply may do cannot be fenced in. The user gives it a home.
+        "Service": [
+            ("Type", "oneshot"),
+            ("User", "root"),
+            ("ExecStart", unit_command(materials.renewal)),
+            ("TimeoutStartSec", "6h"),
+            ("UMask", "0077"),
+        ],
+    }
+    timer = {
+        "Unit": [("Description", "Look every day whether a certificate is due")],
+        "Timer": [("OnCalendar", rhythm), ("RandomizedDelaySec", f"{spread}s"), ("Persistent", "true")],
+        "Install": [("WantedBy", "timers.target")],
+    }
+    files = {f"units/{NAME}.service": unit_bytes(service), f"units/{TIMER}": unit_bytes(timer)}
+    return Rendering(
+        files=tuple(RenderedFile(path, content) for path, content in files.items()),
+        units=(
+            UnitEntry(name=NAME, file=f"units/{NAME}.service", boot_only=True, enabled=False),
+            UnitEntry(name=TIMER, file=f"units/{TIMER}"),
+        ),
+    )
