@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from obstack.edges.configfile.nodes import Document, Mapping, Scalar, Tree, parse
+from obstack.edges.configfile.nodes import LARGEST_FILE_BYTES, Document, Mapping, Scalar, Tree, parse
+from obstack.edges.configfile.simple import parse_simple
 from obstack.edges.environments import HOSTS
 from obstack.errors import WHOLE_FILE, Problem
 from obstack.model.describe import describe
@@ -74,6 +75,11 @@ def host_names(folder: Path) -> tuple[str, ...]:
 
 def parse_host(file: str, content: bytes) -> Document:
     """Given the name and content of a host's file, return its document; problems have their path in the site."""
+    if content.isascii() and len(content) <= LARGEST_FILE_BYTES:
+        text = content.decode("ascii")
+        tree = parse_simple(file, text)
+        if tree is not None:
+            return Document(file, tree, tuple(text.splitlines()), ())
     document = parse(file, content, "address: 192.0.2.10")
     name = os.path.basename(file).removesuffix(SUFFIX)
     problems = (

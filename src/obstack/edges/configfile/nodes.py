@@ -87,6 +87,11 @@ def parse(file: str, content: bytes, example: str = "domain: observability.examp
         return _refused(
             file, (), Origin(file, line, column), message, f"iconv -f LATIN1 -t UTF-8 {file}    shows it converted"
         )
+    return read_yaml(file, text, example)
+
+
+def read_yaml(file: str, text: str, example: str = "key: value") -> Document:
+    """Given a file's name and text, return its tree, or the problems that prevent one."""
     return _Reader(file, text, example).document()
 
 
