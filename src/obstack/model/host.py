@@ -37,7 +37,8 @@ OptionName = Annotated[str, StringConstraints(pattern=OPTION_NAME_PATTERN)]
 def _one_fault(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
     """Say once what none of the types takes, instead of once for each of them."""
     try:
-        return handler(value)
+        # What was read from JSON arrives here as Python's values, among which a strict tuple takes no list.
+        return handler(tuple(value) if isinstance(value, list) else value)
     except ValidationError:
         raise ValueError("must be true or false, a number, text or a list of texts") from None
 
