@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,6 +88,11 @@ def stage(site: Site, layout: Layout, settled_materials: Materials, distribution
         artifacts=tuple(artifact for artifact in manifest.artifacts if artifact.name not in JOURNAL),
         gates=tuple(gate for gate in manifest.gates if gate.unit not in JOURNAL),
     )
+    return write_tree(manifest, blobs, distribution, folder)
+
+
+def write_tree(manifest: wire.Manifest, blobs: Mapping[str, bytes], distribution: Distribution, folder: Path) -> Staged:
+    """Write a generation below `folder`, with the programs of the suite as its artifacts, and return it."""
     tree = folder / "tree"
     for file in manifest.files:
         path = tree / file.path
