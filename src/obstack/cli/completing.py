@@ -15,6 +15,8 @@ from obstack.cli.views import short
 from obstack.edges.environments import environments
 from obstack.edges.environments import hosts as hosts_of
 from obstack.edges.kept import Kept
+from obstack.edges.module_places import module_names, shipped_folder
+from obstack.errors import StackError
 
 Complete: TypeAlias = Callable[[click.Context, click.Parameter, str], list[str]]
 BOOT_ONLY = ("observability-recover",)
@@ -28,7 +30,10 @@ def _from(find: Callable[[Target], Iterable[str]], scope: Scope = Scope.NEAREST)
         try:
             target = make_target(given.get("root"), given.get("configuration"), None, scope)
             return [name for name in find(target) if name.startswith(incomplete)]
-        except OSError:  # the working directory is gone, for example: nothing may disturb the line that is typed
+        except (
+            OSError,
+            StackError,
+        ):  # the working directory is gone, for example: nothing may disturb the line that is typed
             return []
 
     return complete
@@ -67,6 +72,10 @@ nodes = _from(_nodes)
 
 groups = _from(_groups)
 """Groups of hosts."""
+
+
+modules = _from(lambda _target: module_names(shipped_folder()))
+"""Modules that this program brings."""
 
 
 def environments_of(scope: Scope) -> Complete:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 from obstack.catalog.modules import ModuleSet, ResolvedModule, ShippedModule, resolve_hosts
@@ -41,8 +42,11 @@ def group_of(module: ShippedModule, hosts: Mapping[str, ResolvedModule]) -> Grou
 
 
 def default_group(module: ShippedModule) -> Group:
-    """Given a module, return its rules with the default thresholds, as its own tests judge them."""
-    return group_of(module, {})
+    """Given a module, return its rules with the default thresholds, as its own tests judge them.
+
+    The pages of alerts are those below modules/NAME, wherever the module lies.
+    """
+    return group_of(replace(module, folder=f"modules/{module.name}"), {})
 
 
 def _alerts(module: ShippedModule, rule: AlertRule, hosts: Mapping[str, ResolvedModule]) -> Iterator[Alert]:

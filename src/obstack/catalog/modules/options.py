@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from obstack.model.describe import join
+from obstack.model.host import OptionValue
 from obstack.model.module import ABSOLUTE_PATH_PATTERN, Option, OptionType
 from obstack.model.scalars import (
     ADDRESS_PATTERN,
@@ -30,6 +31,22 @@ def refusal(option: Option, value: Any) -> str | None:
     if demanded is None and option.choices and not _chosen(option, value):
         demanded = join(option.choices)
     return None if demanded is None else f"must be {demanded}"
+
+
+def parse_value(option: Option, text: str) -> OptionValue:
+    """Given an option and what was typed for it, return the value that its file will hold.
+
+    What has not the form of the option's type stays text, which is then refused with the words of its type.
+    """
+    if option.type is OptionType.BOOLEAN and text in ("true", "false"):
+        return text == "true"
+    if option.type is OptionType.LIST:
+        return tuple(text.split(",")) if text else ()
+    if option.type in (OptionType.INTEGER, OptionType.PORT) and re.fullmatch(r"-?[0-9]{1,18}", text):
+        return int(text)
+    if option.type is OptionType.NUMBER and re.fullmatch(r"-?[0-9]{1,18}(\.[0-9]{1,18})?", text):
+        return float(text) if "." in text else int(text)
+    return text
 
 
 def meaning(option: Option) -> str:

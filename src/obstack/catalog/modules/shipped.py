@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
+from obstack.model.dashboard import Dashboard
 from obstack.model.module import Module, ModuleRules, Option, OptionType
 
 
@@ -21,7 +21,7 @@ class ShippedModule:
     module: Module
     rules: ModuleRules
     tests: str = ""
-    dashboard: Mapping[str, Any] = field(default_factory=dict)
+    dashboard: Dashboard | None = None
     files: Mapping[str, bytes] = field(default_factory=dict)
     runbooks: Mapping[str, str] = field(default_factory=dict)
     folder: str = ""

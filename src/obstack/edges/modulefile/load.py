@@ -8,42 +8,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import obstack
 from obstack.catalog.modules.judge import module_faults, rule_faults
 from obstack.catalog.modules.shipped import ModuleSet, ShippedModule
-from obstack.edges.modulefile.read import KeptValues, ReadFile, json_of, read_section, text_of
+from obstack.edges.module_places import FOLDER, MANIFEST, module_names, shipped_folder
+from obstack.edges.modulefile.read import KeptValues, ReadFile, read_section, text_of
 from obstack.errors import WHOLE_FILE, ConfigurationError, Problem, UsageError
+from obstack.model.dashboard import Dashboard
 from obstack.model.module import RELATIVE_PATH_PATTERN, Module, ModuleRules
 from obstack.model.scalars import NAME_PATTERN
 from obstack.model.site import Site
 
-MANIFEST: Final = "module.yaml"
 RULES: Final = "alerts.yaml"
 TESTS: Final = "alerts.test.yaml"
 DASHBOARD: Final = "dashboard.json"
 RUNBOOKS: Final = "runbooks"
-FOLDER: Final = "modules"
 LARGEST_BYTES: Final = 1 << 20
 _OWN: Final = (MANIFEST, RULES, TESTS, DASHBOARD)
-
-
-def shipped_folder() -> Path:
-    """Return the folder of the modules that this program brings. Raises UsageError when it is not there."""
-    folder = Path(obstack.__file__).parents[2] / FOLDER
-    if not folder.is_dir():
-        raise UsageError(
-            code="modules-missing",
-            what="The folder of modules that belongs to this program is not where the program is.",
-            where=str(folder),
-            state="nothing was touched",
-            do="run the program from a whole checkout: the folder `modules` stands beside `src`",
-        )
-    return folder
-
-
-def module_names(folder: Path) -> tuple[str, ...]:
-    """Given a folder of modules, return their names, in order: each folder that holds a manifest, and no link."""
-    return tuple(sorted(place.name for place in folder.iterdir() if (place / MANIFEST).is_file()))
 
 
 def further_folder(site: Site, configuration: Path) -> Path | None:
@@ -82,22 +62,20 @@ def examine_module(folder: Path, called: str = "", kept: KeptValues = KeptValues
     manifest = read_section(Module, f"{called}/{MANIFEST}", contents.get(MANIFEST, b""), kept)
     rules = read_section(ModuleRules, f"{called}/{RULES}", contents.get(RULES, b""), kept)
     tests, unreadable = text_of(f"{called}/{TESTS}", contents.get(TESTS, b""))
-    dashboard, broken = json_of(f"{called}/{DASHBOARD}", contents.get(DASHBOARD, b"{}"))
+    # JSON is YAML too, and this reader knows the place of every slip.
+    drawn = contents.get(DASHBOARD)
+    dashboard = read_section(Dashboard, f"{called}/{DASHBOARD}", drawn, kept) if drawn is not None else None
     pages: dict[str, str] = {}
     for name in (name for name in contents if name.startswith(f"{RUNBOOKS}/") and name.endswith(".md")):
         pages[Path(name).stem], fault = text_of(f"{called}/{name}", contents[name])
         problems += fault
     files = {name: content for name, content in contents.items() if name not in _OWN and not name.startswith(RUNBOOKS)}
-    problems += [
-        *manifest.problems,
-        *rules.problems,
-        *unreadable,
-        *broken,
-        *_judged(manifest, rules, files, folder.name),
-    ]
+    problems += [*manifest.problems, *rules.problems, *unreadable, *(dashboard.problems if dashboard else ())]
+    problems += _judged(manifest, rules, files, folder.name)
     if manifest.section is None or rules.section is None:
         return Examined(None, tuple(problems))
-    shipped = ShippedModule(manifest.section, rules.section, tests, dashboard, files, pages, called)
+    drawing = dashboard.section if dashboard else None
+    shipped = ShippedModule(manifest.section, rules.section, tests, drawing, files, pages, called)
     return Examined(shipped, tuple(problems))
 
 

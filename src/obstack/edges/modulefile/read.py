@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from pydantic import ValidationError
 
@@ -120,17 +120,3 @@ def text_of(file: str, content: bytes) -> tuple[str, tuple[Problem, ...]]:
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         return "", (Problem(file, line, 1, "(file)", "is not UTF-8", f"iconv -f LATIN1 -t UTF-8 {file}"),)
-
-
-def json_of(file: str, content: bytes) -> tuple[dict[str, Any], tuple[Problem, ...]]:
-    """Given a JSON file's name and bytes, return the object in it, or the problem that prevents one."""
-    try:
-        values = json.loads(content)
-    except json.JSONDecodeError as error:
-        message = f"is not valid JSON: {error.msg}"
-        return {}, (Problem(file, error.lineno, error.colno, "(file)", message, "Correct the line."),)
-    except UnicodeDecodeError:
-        return {}, text_of(file, content)[1]
-    if not isinstance(values, dict):
-        return {}, (Problem(file, 1, 1, "(file)", "must be an object", "Begin it with { and end it with }."),)
-    return values, ()

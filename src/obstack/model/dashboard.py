@@ -1,0 +1,42 @@
+"""The neutral form of a dashboard: what to show, not how one engine draws it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from obstack.model.base import Section
+from obstack.model.scalars import Text
+
+
+class Panel(Section):
+    """One panel: a query and how its result is shown."""
+
+    title: Text = Field(description="What it shows.", examples=["Requests a second"])
+    description: Text | None = Field(
+        default=None, description="What to read from it.", examples=["A fall to zero means that nobody comes."]
+    )
+    kind: Literal["line", "number", "state", "table"] = Field(
+        description="line: its course. number: its last value. state: 1 is well, 0 is not. table: the last values.",
+        examples=["line"],
+    )
+    unit: Annotated[str, StringConstraints(pattern=r"^[a-z]+(/s)?$")] = Field(
+        default="none",
+        description="none, ratio, seconds, bytes, bytes/s, time (seconds since 1970), or a noun such as requests/s.",
+        examples=["requests/s"],
+    )
+    expr: Annotated[str, StringConstraints(min_length=1, max_length=2048)] = Field(
+        description="PromQL; its series keep the label host, by which the dashboard is narrowed down to one host.",
+        examples=["rate(nginx_http_requests_total[5m])"],
+    )
+    legend: Text | None = Field(default=None, description="Label that tells its series apart.", examples=["mountpoint"])
+
+
+class Dashboard(Section):
+    """The whole of `dashboard.json`."""
+
+    title: Text = Field(description="Its title.", examples=["nginx"])
+    panels: tuple[Panel, ...] = Field(
+        min_length=1, description="Its panels, the most telling first.", examples=[[{"title": "Answers"}]]
+    )
