@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from obstack.catalog.modules import ShippedModule
@@ -69,3 +70,49 @@ def option_text(option: Option) -> str:
     """Given an option, return what its values are and what they mean."""
     kind = "threshold" if option.threshold else option.type.value
     return f"{option.description} ({kind}: {meaning(option)})"
+
+
+def modules_page(generated: str) -> str:
+    """Given the line that says the page is generated, return the reference of the modules that this program brings."""
+    from obstack.edges.modulefile import load_modules
+
+    modules = load_modules()
+    lines = [
+        "# Modules",
+        "",
+        generated,
+        "",
+        "What a monitored host can run: `observability module enable NAME --host HOST`, then `observability apply`.",
+        "`observability module show NAME` tells the same. A threshold may differ by host and by group.",
+        "",
+        "| module | watches | metrics |",
+        "|---|---|---|",
+        *(
+            f"| [{name}](#{name}) | {_cell(modules[name].module.title)} | {_way(modules[name])} |"
+            for name in sorted(modules)
+        ),
+        "",
+    ]
+    for name in sorted(modules):
+        lines += _module_section(modules[name])
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _module_section(module: ShippedModule) -> Iterator[str]:
+    yield from (f"## {module.name}", "", module.module.description, "")
+    yield from (f"- {title}: {text}" for title, text in facts(module))
+    if module.options:
+        yield from ("", "| option | default | meaning |", "|---|---|---|")
+        for name, option in module.options.items():
+            yield f"| `{name}` | {_cell(default_text(option))} | {_cell(option_text(option))} |"
+    if module.rules.alerts:
+        yield from ("", "| alert | severity | page |", "|---|---|---|")
+        for rule in module.rules.alerts:
+            page = f"../../{module.folder}/runbooks/{rule.alert}.md"
+            summary = re.sub(r"{{ \$(?:labels\.)?(\w+).*?}}", r"\1", rule.summary)
+            yield f"| {rule.alert} | {rule.severity} | [{_cell(summary)}]({page}) |"
+    yield ""
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")

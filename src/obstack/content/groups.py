@@ -19,7 +19,7 @@ def rule_files(jobs: Sequence[str], modules: Sequence[Group] = ()) -> Mapping[st
         "alertmanager": (ALERTMANAGER,),
         "machine": (MACHINE,),
         "probes": (PROBES,),
-    } | {f"modules-{group.name}": (group,) for group in modules}
+    } | {f"modules-{group.name}": (group,) for group in modules if group.rules}
 
 
 def groups_document(groups: Sequence[Group]) -> dict[str, Any]:

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from obstack.model.base import Section
+from obstack.model.dashboard import Dashboard
 from obstack.model.describe import Key, describe
 from obstack.model.example import inline
 from obstack.model.host import Host
+from obstack.model.module import Module, ModuleRules
 from obstack.model.site import Site
 
 HOSTS: Final = "hosts"
@@ -29,6 +31,31 @@ def host_schema() -> dict[str, Any]:
         if name not in schema["required"]:
             schema["properties"][name] = _or_null(value)
     return _finished(schema, "A monitored host of the observability stack")
+
+
+def module_schemas() -> dict[str, dict[str, Any]]:
+    """Return the JSON Schemas of a module's files, by what the file is called without its suffix."""
+    return {
+        "module": _finished(Module.model_json_schema(), "module.yaml of a module"),
+        "alerts": _finished(ModuleRules.model_json_schema(), "alerts.yaml of a module"),
+        "dashboard": _finished(Dashboard.model_json_schema(), "dashboard.json of a module"),
+    }
+
+
+def module_files_page(generated: str) -> str:
+    """Given the line that says the page is generated, return the reference of a module's files as Markdown."""
+    lines = [
+        "# The files of a module",
+        "",
+        generated,
+        "",
+        "[How to write a module](../how-to/write-a-module.md) tells what they are for. As JSON Schema: [module.yaml]"
+        "(module.schema.json), [alerts.yaml](alerts.schema.json), [dashboard.json](dashboard.schema.json).",
+        "",
+    ]
+    for title, section in (("module.yaml", Module), ("alerts.yaml", ModuleRules), ("dashboard.json", Dashboard)):
+        lines += _section(section, "", title)
+    return "\n".join(lines).rstrip() + "\n"
 
 
 def _finished(schema: dict[str, Any], title: str) -> dict[str, Any]:

@@ -30,11 +30,9 @@ def render_prometheus(site: Site, layout: Layout, materials: Materials, modules:
     jobs = targets.jobs(site, modules)
     configuration = [_file("prometheus.yml", yaml_bytes(_configuration(site, jobs, programs.artifact.version)))]
     jobs_of_site = tuple(sorted(job.name for job in jobs if job.name not in (targets.PROBES, targets.HOST_PROBES)))
-    for name, groups in rule_files(jobs_of_site).items():
+    of_modules = module_groups(site, modules) if site.hosts else ()
+    for name, groups in rule_files(jobs_of_site, of_modules).items():
         configuration.append(_file(f"rules/{name}.yml", yaml_bytes(groups_document(groups))))
-    for group in module_groups(site, modules) if site.hosts else ():
-        if group.rules:
-            configuration.append(_file(f"rules/module-{group.name}.yml", yaml_bytes(groups_document([group]))))
     digest = _digest(configuration)
     configuration.append(_file("rules/configuration.yml", yaml_bytes(_marker(digest))))
     files = configuration + [_file(f"targets/{job.name}.json", _groups(job)) for job in jobs]
