@@ -15,8 +15,8 @@ import click
 
 from obstack.cli.lazy import DocumentedCommand
 from obstack.cli.main import cli
-from obstack.errors import FAMILIES
 from obstack.cli.module_view import modules_page
+from obstack.errors import FAMILIES
 from obstack.model.reference import (
     configuration_page,
     host_schema,

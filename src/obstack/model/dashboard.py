@@ -21,7 +21,7 @@ class Panel(Section):
         description="line: its course. number: its last value. state: 1 is well, 0 is not. table: the last values.",
         examples=["line"],
     )
-    unit: Annotated[str, StringConstraints(pattern=r"^[a-z]+(/s)?$")] = Field(
+    unit: Annotated[str, StringConstraints(pattern=r"^[a-z]+(/(s|min|h|d))?$")] = Field(
         default="none",
         description="none, ratio, seconds, bytes, bytes/s, time (seconds since 1970), or a noun such as requests/s.",
         examples=["requests/s"],

@@ -46,7 +46,7 @@ def _unfinished(folder: Path, called: str, shipped: ShippedModule, tests: Mappin
             yield Problem(page, 0, 0, WHOLE_FILE, f"is the page of no alert of {RULES}", "Remove or rename it.")
         for fault in page_faults(name, text):
             yield Problem(page, 0, 0, WHOLE_FILE, fault, "docs/how-to/write-a-module.md    shows a whole page")
-    if shipped.dashboard is None:
+    if not (folder / DASHBOARD).exists():
         remedy = "Write it: a title, and panels with title, kind, unit and expr."
         yield Problem(f"{called}/{DASHBOARD}", 0, 0, WHOLE_FILE, "does not exist", remedy)
 

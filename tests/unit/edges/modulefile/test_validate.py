@@ -75,8 +75,8 @@ def test_a_page_must_have_every_section_filled(folder: Path) -> None:
 
 def test_a_service_that_is_watched_has_an_alert_for_its_end(folder: Path) -> None:
     for file in (folder / "alerts.yaml", folder / "alerts.test.yaml", folder / "runbooks/WebShopDown.md"):
-        replace(file, "WebShopDown", "WebShopGone")
-    (folder / "runbooks/WebShopDown.md").rename(folder / "runbooks/WebShopGone.md")
+        replace(file, "WebShopDown", "WebShopAway")
+    (folder / "runbooks/WebShopDown.md").rename(folder / "runbooks/WebShopAway.md")
     replace(folder / "module.yaml", "before WebShopDown fires", "before it is told")
     assert problems(folder) == [
         "web-shop/alerts.yaml:3:3 no alert tells that the service is down, although exporter.up says how that is seen"
