@@ -5,12 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+import time
 import zipfile
 
 from obstack.agent import durable
 from obstack.agent.machine import Machine
 
 LINK = "agent.pyz"
+COMING = ".new-"
+"""How the names of what is being unpacked for a run that begins start."""
+STALE_S = 3600
 
 
 def own_archive() -> str | None:
@@ -27,14 +31,16 @@ def own_archive() -> str | None:
 def install(machine: Machine) -> None:
     """Keep the running agent as `agent/<sha256>.pyz` and let `agent.pyz` lead to it. Idempotent. Raises AgentError.
 
-    Agents before the last one are removed: a service that runs from one has it open.
+    Agents before the last one are removed: a service that runs from one has it open. A controller elsewhere keeps the
+    agent unpacked in the folder named by its digest.
     """
     archive = own_archive()
     if archive is None:
         return
     with open(archive, "rb") as stream:
         content = stream.read()
-    name = f"{hashlib.sha256(content).hexdigest()}.pyz"
+    digest = hashlib.sha256(content).hexdigest()
+    name = f"{digest}.pyz"
     folder = machine.paths.agents
     link = os.path.join(folder, LINK)
     if os.path.islink(link) and os.readlink(link) == name and os.path.isfile(link):
@@ -45,5 +51,11 @@ def install(machine: Machine) -> None:
     durable.crash_point("install-agent")
     durable.replace_link(link, name)
     for other in sorted(os.listdir(folder)):
-        if other not in (name, LINK):
-            durable.remove(os.path.join(folder, other))
+        path = os.path.join(folder, other)
+        if other not in (name, digest, LINK) and not _coming(path):
+            (durable.remove_tree if os.path.isdir(path) else durable.remove)(path)
+
+
+def _coming(path: str) -> bool:
+    """Tell whether another run may be unpacking its agent there just now."""
+    return os.path.basename(path).startswith(COMING) and time.time() - os.stat(path).st_mtime < STALE_S

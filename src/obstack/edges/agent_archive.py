@@ -35,6 +35,15 @@ class AgentArchive:
     digest: str
 
 
+@dataclass(frozen=True)
+class PackedAgent:
+    """The agent as it is sent to a machine: the archive, its SHA-256 and that of the source in it."""
+
+    content: bytes
+    digest: str
+    source_digest: str
+
+
 @lru_cache(maxsize=1)
 def build_agent() -> AgentArchive:
     """Return the agent built from this program's own source. Equal source gives equal bytes."""
@@ -60,13 +69,26 @@ def agent_folder(cache: Path) -> Path:
     start-up, and compiling would be half of it. Files that are not what they must be are put right first.
     """
     members = _members()
-    digest = hashlib.sha256()
-    for name, content in members.items():
-        digest.update(f"{name} {len(content)}\n".encode() + content)
-    folder = cache / f"agent-{digest.hexdigest()}"
+    folder = cache / f"agent-{_source_digest(members)}"
     if not all(_holds(folder / name, content) for name, content in members.items()):
         _unpack({**members, "agent.pyz": build_agent().content}, folder)
     return folder
+
+
+@lru_cache(maxsize=1)
+def packed_agent(cache: Path) -> PackedAgent:
+    """Return the agent as it is sent to other machines, kept in `cache`: packing it takes longer than asking it."""
+    folder = agent_folder(cache)
+    content = (folder / "agent.pyz").read_bytes()
+    return PackedAgent(content, hashlib.sha256(content).hexdigest(), folder.name.removeprefix("agent-"))
+
+
+def _source_digest(members: Mapping[str, bytes]) -> str:
+    """Return the SHA-256 of the names, sizes and contents of all files (ssh_loader reckons the same)."""
+    digest = hashlib.sha256()
+    for name, content in members.items():
+        digest.update(f"{name} {len(content)}\n".encode() + content)
+    return digest.hexdigest()
 
 
 def _members() -> dict[str, bytes]:

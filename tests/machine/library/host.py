@@ -24,6 +24,7 @@ _PACKAGES = {
     "nsenter": "util-linux",
     "runuser": "util-linux",
     "mount": "mount",
+    "ssh": "openssh-client",
     "tar": "tar",
 }
 _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
