@@ -4,36 +4,118 @@ from __future__ import annotations
 
 import time
 
-from obstack.cli.composition import build_desired, open_channel, who
+import click
+
+from obstack.cli.composition import build_desired, build_nodes, who
 from obstack.cli.conclude import conclude, confirm, reply_document
 from obstack.cli.lazy import documented
-from obstack.cli.options import Target, json_option, quiet_option, target_options, wait_option, yes_option
+from obstack.cli.nodes import Nodes, choose_nodes
+from obstack.cli.options import (
+    Target,
+    json_option,
+    nodes_options,
+    pace_options,
+    parallel_option,
+    quiet_option,
+    target_options,
+    wait_option,
+    yes_option,
+)
 from obstack.cli.progress import reporter
 from obstack.cli.views import outcome_lines, plan_lines
+from obstack.errors import UsageError
 from obstack.operations.apply import apply
+from obstack.operations.desired import Desired
 from obstack.operations.plan import make_plan
+from obstack.ports import Reporter
 
 
-@documented("observability apply", "observability apply --yes --wait 120", "observability apply --yes --json")
+@documented(
+    "observability apply",
+    "observability apply --yes --wait 120",
+    "observability apply --host web-1 --host mon-1",
+    "observability apply --limit web --canary web-1 --batch 10% --max-failures 1",
+    "observability apply --resume",
+    "observability apply --yes --json",
+)
 @target_options()
+@nodes_options
+@pace_options
+@parallel_option
 @yes_option
 @wait_option
 @quiet_option
 @json_option
-def command(*, target: Target, yes: bool, wait_s: float, quiet: bool, as_json: bool) -> int:
-    """Make the machine what the configuration says, in one transaction.
+def command(
+    *,
+    target: Target,
+    hosts: tuple[str, ...],
+    limits: tuple[str, ...],
+    canaries: tuple[str, ...],
+    batch: str | None,
+    max_failures: int | None,
+    resume: bool,
+    parallel: int | None,
+    yes: bool,
+    wait_s: float,
+    quiet: bool,
+    as_json: bool,
+) -> int:
+    """Make the machines what the configuration says, in one transaction each.
 
-    The plan is shown and confirmed first. A red gate undoes the change by itself; applying twice changes nothing.
+    The plan is shown and confirmed first. A red gate undoes the change by itself; applying twice changes nothing. The
+    hosts come first, canaries before batches, and the server last; more failures than allowed stop the run, and
+    machines that are away are reported and stop nobody.
     """
+    nodes = choose_nodes(target, hosts, limits, judged=True)
+    if nodes.site is None and resume:
+        raise _nothing_to_resume()
+    if nodes.site is not None and (resume or not nodes.single):
+        from obstack.cli.fleet import FleetApply, decide_course
+
+        course = decide_course(
+            nodes.site,
+            parallel=parallel,
+            max_failures=max_failures,
+            canaries=canaries,
+            batch=batch,
+            resume=resume,
+        )
+        return FleetApply(nodes, course, quiet, wait_s, as_json).run(ask=not yes)
+    return _apply_one(nodes, yes=yes, wait_s=wait_s, quiet=quiet, as_json=as_json)
+
+
+def desired_of(nodes: Nodes, progress: Reporter) -> Desired:
+    """Given a single node, return what the configuration says it must be."""
+    if nodes.site is None:
+        return build_desired(nodes.target, progress)
+    (name,) = nodes.names
+    return build_nodes(nodes.target, nodes.site, (name,), progress)[name]
+
+
+def _apply_one(nodes: Nodes, *, yes: bool, wait_s: float, quiet: bool, as_json: bool) -> int:
     with reporter(quiet=quiet) as progress:
-        desired = build_desired(target, progress)
-        channel = open_channel(target, desired.manifest.node)
+        desired = desired_of(nodes, progress)
+        node = desired.manifest.node
+        channel = nodes.open(node)
         plan = None if yes else make_plan(channel, desired, progress)
     if plan is not None and not plan.empty:
         confirm("Apply this?", plan_lines(plan, diffs=False), command="observability apply")
+    # This run works on no other machine, so that it proves nothing of the hosts that the server watches.
+    unproven = tuple(desired.site.hosts) if node == desired.site.server.name else ()
     started = time.monotonic()
     with reporter(quiet=quiet) as progress:
-        reply = apply(channel, desired, progress, who=who(), wait_s=wait_s)
+        reply = apply(channel, desired, progress, who=who(), wait_s=wait_s, unproven=unproven)
     seconds = time.monotonic() - started
-    node = desired.manifest.node
     return conclude(reply, reply_document(node, reply, seconds), outcome_lines(node, reply, seconds), as_json=as_json)
+
+
+def _nothing_to_resume() -> UsageError:
+    context = click.get_current_context()
+    return UsageError(
+        code="nothing-to-resume",
+        what="There are no hosts, and a server alone is changed in one transaction: there is nothing to go on with.",
+        where=f"the command line of `{context.command_path}`",
+        state="nothing was touched",
+        do="observability apply",
+    )

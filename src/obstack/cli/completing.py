@@ -67,6 +67,21 @@ def _groups(target: Target) -> Iterable[str]:
     return group_members(legible.site) if legible else ()
 
 
+def _components(target: Target) -> Iterable[str]:
+    from obstack.catalog.components import COMPONENTS
+    from obstack.edges.lock_file import LockFile
+    from obstack.errors import ConfigurationError
+
+    try:
+        hosts = LockFile(target.configuration).read().hosts
+    except ConfigurationError:
+        hosts = {}
+    return sorted({*COMPONENTS, *(name for artifacts in hosts.values() for name in artifacts)})
+
+
+components = _from(_components, Scope.FILES)
+"""What is locked or can be: the server's components, and the artifacts of hosts that the lock knows."""
+
 nodes = _from(_nodes)
 """Nodes that can be worked on: the monitored hosts, and the server once it has a generation."""
 

@@ -54,6 +54,14 @@ def open_channel(target: Target, node: str = "") -> Channel:
     return LocalChannel(node, target.layout.root, cache_folder(target) / "agent", environment=_handed_on())
 
 
+def open_host_channel(target: Target, site: Site, name: str) -> Channel:
+    """Given a site and the name of a host that SSH leads to, return the channel to it. Nothing is started yet."""
+    from obstack.cli.supply import cache_folder
+    from obstack.edges.ssh_channel import SshChannel
+
+    return SshChannel(name, site.hosts[name], cache_folder(target) / "agent", environment=_handed_on())
+
+
 def _handed_on() -> tuple[tuple[str, str], ...]:
     from obstack.agent.durable import CRASH_VARIABLES
 
@@ -123,6 +131,7 @@ def build_nodes(target: Target, site: Site, names: Collection[str], reporter: Re
                 site,
                 target.layout,
                 provisions[name],
+                modules,
                 secrets=secrets,
                 authority=authority,
                 clock=clock,

@@ -6,9 +6,10 @@ import click
 
 from obstack.agent.wire import encode
 from obstack.cli import completing
-from obstack.cli.composition import SystemClock, open_channel, who
+from obstack.cli.composition import SystemClock, who
 from obstack.cli.lazy import OverviewGroup, documented
-from obstack.cli.options import Target, json_option, machine_option, quiet_option, wait_option
+from obstack.cli.nodes import open_one
+from obstack.cli.options import Target, host_option, json_option, quiet_option, target_options, wait_option
 from obstack.cli.output import print_json, print_line
 from obstack.cli.progress import reporter
 from obstack.cli.views import count, difference_lines, generation_table, manifest_lines, short
@@ -37,24 +38,32 @@ def print_generations(channel: Channel, *, quiet: bool, as_json: bool) -> None:
         print_line(line)
 
 
-@documented("observability generations list", "observability generations list --json", group=command, name="list")
-@machine_option
+@documented(
+    "observability generations list",
+    "observability generations list --host web-1",
+    "observability generations list --json",
+    group=command,
+    name="list",
+)
+@target_options()
+@host_option
 @quiet_option
 @json_option
-def list_command(*, target: Target, quiet: bool, as_json: bool) -> None:
+def list_command(*, target: Target, host: str | None, quiet: bool, as_json: bool) -> None:
     """List the generations that the machine keeps."""
-    print_generations(open_channel(target), quiet=quiet, as_json=as_json)
+    print_generations(open_one(target, host), quiet=quiet, as_json=as_json)
 
 
 @documented("observability generations show 3f9a1c2b", group=command, name="show")
 @click.argument("generation", shell_complete=completing.generations)
-@machine_option
+@target_options()
+@host_option
 @quiet_option
 @json_option
-def show_command(*, generation: str, target: Target, quiet: bool, as_json: bool) -> None:
+def show_command(*, generation: str, target: Target, host: str | None, quiet: bool, as_json: bool) -> None:
     """Show what a generation consists of: GENERATION is the beginning of its id."""
     with reporter(quiet=quiet) as progress:
-        manifest = show_generation(open_channel(target), generation, progress)
+        manifest = show_generation(open_one(target, host), generation, progress)
     if as_json:
         print_json({"generation": manifest.identity, "manifest": encode(manifest)})
         return
@@ -69,13 +78,14 @@ def show_command(*, generation: str, target: Target, quiet: bool, as_json: bool)
 )
 @click.argument("before", shell_complete=completing.generations)
 @click.argument("after", shell_complete=completing.generations)
-@machine_option
+@target_options()
+@host_option
 @quiet_option
 @json_option
-def diff_command(*, before: str, after: str, target: Target, quiet: bool, as_json: bool) -> None:
+def diff_command(*, before: str, after: str, target: Target, host: str | None, quiet: bool, as_json: bool) -> None:
     """Show what differs between two generations. The content of secret files is never shown."""
     with reporter(quiet=quiet) as progress:
-        difference = compare_generations(open_channel(target), before, after, progress)
+        difference = compare_generations(open_one(target, host), before, after, progress)
     if as_json:
         print_json(encode(difference))
         return
@@ -84,17 +94,18 @@ def diff_command(*, before: str, after: str, target: Target, quiet: bool, as_jso
 
 
 @documented("observability generations prune --keep 5", group=command, name="prune")
-@machine_option
+@target_options()
+@host_option
 @click.option("--keep", type=click.IntRange(min=1), default=10, metavar="N", help="How many to keep. [default: 10]")
 @wait_option
 @quiet_option
 @json_option
-def prune_command(*, target: Target, keep: int, wait_s: float, quiet: bool, as_json: bool) -> None:
+def prune_command(*, target: Target, host: str | None, keep: int, wait_s: float, quiet: bool, as_json: bool) -> None:
     """Drop all but the newest generations and what only they used.
 
     The generation in force is always kept.
     """
-    channel = open_channel(target)
+    channel = open_one(target, host)
     with reporter(quiet=quiet) as progress:
         removed = prune_generations(channel, keep, progress, who=who(), wait_s=wait_s)
     if as_json:

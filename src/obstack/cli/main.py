@@ -38,7 +38,7 @@ COMMANDS: dict[str, Command] = {
         "Resolve the components' versions and write them with their SHA-256 into artifacts.lock.json.",
     ),
     "plan": Command("obstack.cli.plan", "Show what an apply would change, which unit it would act on, and why."),
-    "apply": Command("obstack.cli.apply", "Make the machine what the configuration says, in one transaction."),
+    "apply": Command("obstack.cli.apply", "Make the machines what the configuration says, in one transaction each."),
     "health": Command(
         "obstack.cli.health",
         "Prove that the stack works: every gate, from a real scrape to a real alert; exit 1 when one is red.",
@@ -48,7 +48,7 @@ COMMANDS: dict[str, Command] = {
         "Show what is in force: generation, units, drift, the last runs, and where the front door is.",
     ),
     "drift": Command(
-        "obstack.cli.drift", "Show how the machine differs from the generation in force; exit 1 when it does."
+        "obstack.cli.drift", "Show how the machines differ from their generations in force; exit 1 when one does."
     ),
     "logs": Command("obstack.cli.logs", "Show the logs of the stack, of all units or of UNIT."),
     "rollback": Command("obstack.cli.rollback", "Go back to an earlier generation, in one transaction."),

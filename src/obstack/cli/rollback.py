@@ -8,11 +8,12 @@ from typing import Any
 import click
 
 from obstack.cli import completing
-from obstack.cli.composition import open_channel, who
+from obstack.cli.composition import who
 from obstack.cli.conclude import conclude, reply_document
 from obstack.cli.generations import print_generations
 from obstack.cli.lazy import documented
-from obstack.cli.options import Target, json_option, machine_option, quiet_option, wait_option
+from obstack.cli.nodes import open_one
+from obstack.cli.options import Target, host_option, json_option, quiet_option, target_options, wait_option
 from obstack.cli.progress import reporter
 from obstack.cli.views import outcome_lines
 from obstack.errors import UsageError
@@ -23,9 +24,11 @@ from obstack.operations.rollback import parse_timestamp, rollback
     "observability rollback --auto",
     "observability rollback --to 3f9a1c2b",
     "observability rollback --backup 20261124T101500Z",
+    "observability rollback --auto --host web-1",
     "observability rollback --list",
 )
-@machine_option
+@target_options()
+@host_option
 @click.option("--auto", is_flag=True, help="Go back to the generation that was in force before.")
 @click.option(
     "--to",
@@ -42,6 +45,7 @@ from obstack.operations.rollback import parse_timestamp, rollback
 def command(
     *,
     target: Target,
+    host: str | None,
     auto: bool,
     generation: str | None,
     timestamp: str | None,
@@ -62,7 +66,7 @@ def command(
             state="nothing was touched",
             do="observability rollback --list    to see what can be gone back to",
         )
-    channel = open_channel(target)
+    channel = open_one(target, host)
     if listing:
         print_generations(channel, quiet=quiet, as_json=as_json)
         return 0

@@ -12,7 +12,7 @@ from obstack.cli.conclude import conclude, confirm, reply_document
 from obstack.cli.lazy import documented
 from obstack.cli.options import Scope, Target, json_option, quiet_option, target_options, wait_option, yes_option
 from obstack.cli.progress import reporter
-from obstack.cli.views import finding_lines, outcome_lines, plan_lines
+from obstack.cli.views import count, finding_lines, outcome_lines, plan_lines
 from obstack.errors import CheckFailed, UsageError
 from obstack.model.secret import reference_name
 from obstack.operations.apply import apply
@@ -58,12 +58,13 @@ def command(*, observability: bool, target: Target, yes: bool, wait_s: float, qu
         )
     started = time.monotonic()
     with reporter(quiet=quiet) as progress:
-        reply = apply(channel, desired, progress, who=who(), wait_s=wait_s)
+        # Nothing was done to the hosts yet: whether they can be scraped says nothing about the server.
+        reply = apply(channel, desired, progress, who=who(), wait_s=wait_s, unproven=tuple(desired.site.hosts))
     node, seconds = desired.manifest.node, time.monotonic() - started
     access = _access(target, desired)
     lines = outcome_lines(node, reply, seconds)
     if reply.fault is None:
-        lines += ["", *_next_steps(access)]
+        lines += ["", *_next_steps(access, len(desired.site.hosts))]
     return conclude(reply, reply_document(node, reply, seconds) | access, lines, as_json=as_json)
 
 
@@ -95,12 +96,16 @@ def _access(target: Target, desired: Desired) -> dict[str, Any]:
     }
 
 
-def _next_steps(access: dict[str, Any]) -> list[str]:
+def _next_steps(access: dict[str, Any], hosts: int) -> list[str]:
+    bring = (
+        f"  observability apply                 bring {count(hosts, 'monitored host')} to what the configuration says"
+    )
     return [
         *(f"{name:<13} {url}" for name, url in access["urls"].items()),
         f"{'login':<13} {access['login']}, password in {access['password_file']}",
         "",
         "What next:",
+        *([bring] if hosts else []),
         "  observability health --verbose      prove again that everything works",
         "  observability plan                  after a change of the configuration: what would change",
         "  observability apply                 make the change; a red gate undoes it",

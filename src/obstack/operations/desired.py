@@ -24,7 +24,7 @@ from obstack.render.host import ROLE as HOST_ROLE
 from obstack.render.host import render_host
 from obstack.render.journal_receive import shipping_hosts
 from obstack.render.materials import Certificate, HostMaterials, Materials
-from obstack.render.node import render_node
+from obstack.render.node import NO_MODULES, render_node
 from obstack.render.sizes import whole_seconds
 
 ROLE: Final = "observability"
@@ -100,16 +100,20 @@ def build_desired(
     site: Site,
     layout: Layout,
     provision: Provision,
+    modules: ModuleSet = NO_MODULES,
     *,
     secrets: SiteSecrets,
     authority: Authority,
     clock: Clock,
     renewal: tuple[str, ...] = (),
 ) -> Desired:
-    """Settle what is drawn or signed, render the node, and return its generation. Equal settings give equal bytes."""
+    """Settle what is drawn or signed, render the server, and return its generation. Equal settings give equal bytes.
+
+    A site without hosts needs no modules.
+    """
     materials = settle_materials(site, provision.artifacts, secrets=secrets, authority=authority, clock=clock)
     materials = replace(materials, renewal=renewal)
-    rendering = render_node(site, layout, materials)
+    rendering = render_node(site, layout, materials, modules)
     manifest, blobs = build_generation(site.server.name, ROLE, layout, rendering)
     return Desired(site, manifest, Contents(blobs, provision.files))
 

@@ -196,8 +196,9 @@ def _gates(site: Site, jobs: tuple[targets.Job, ...], digest: str) -> tuple[Gate
     deadline_s = whole_seconds(site.gates.deadline)
     expected = [
         {"job": job.series or job.name, "instance": instance, "unit": job.unit}
+        | ({"host": group["labels"]["host"]} if job.remote else {})
         for job in jobs
-        for instance in job.instances
+        for instance, group in zip(job.instances, job.groups, strict=True)
     ]
     alertmanagers = {"url": url, "addresses": [f"127.0.0.1:{site.alertmanager.port}"]}
     probes: tuple[tuple[str, str, dict[str, Any]], ...] = (

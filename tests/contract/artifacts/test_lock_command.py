@@ -72,3 +72,21 @@ def test_another_architecture_is_locked_beside_this_one(configuration: Path) -> 
     names = {archive["entry"]["name"] for archive in locked["arm64"]["nginx"]["archives"]}
     assert any(name.startswith("nginx_") and name.endswith("_arm64.deb") for name in names)
     assert locked["arm64"]["nginx"]["libraries"] != locked["amd64"]["nginx"]["libraries"]
+
+
+def test_what_hosts_need_is_locked_for_each_of_their_platforms(configuration: Path, tmp_path: Path) -> None:
+    (configuration / "global.yaml").write_text("version: 1\ndomain: mon-1.internal\nserver: {address: 192.0.2.1}\n")
+    (configuration / "hosts").mkdir()
+    for suite in ("bookworm", "trixie"):
+        (configuration / f"hosts/{suite}-1.yaml").write_text(
+            f"address: 192.0.2.1{len(suite)}\nsuite: {suite}\narchitecture: amd64\n"
+        )
+    made = lock(configuration)
+    assert set(made["hosts"]) == {"bookworm/amd64", "trixie/amd64"}
+    for platform, rows in made["hosts"].items():
+        assert {"node-exporter", "nftables"} <= {row["component"] for row in rows}
+        assert all(row["suite"] == platform.partition("/")[0] for row in rows)
+    nowhere = {"PATH": str(tmp_path), "http_proxy": "http://127.0.0.1:1", "https_proxy": "http://127.0.0.1:1"}
+    assert lock(configuration, environment=nowhere)["changed"] is False
+    unknown = lock(configuration, "--update", "nodeexporter", code=2)
+    assert "node-exporter" in unknown["error"]["where"]

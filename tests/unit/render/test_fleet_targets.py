@@ -148,7 +148,7 @@ def test_a_renewed_certificate_acts_on_nothing_and_proves_nothing_else() -> None
 def test_the_gate_of_targets_expects_the_hosts_without_answering_for_their_units() -> None:
     manifest, _ = generation(fleet_site())
     (gate,) = [gate for gate in manifest.gates if gate.kind == "prometheus-targets"]
-    assert {"job": "database", "instance": "db-1:9104", "unit": ""} in gate.params["targets"]
+    assert {"job": "database", "instance": "db-1:9104", "unit": "", "host": "db-1"} in gate.params["targets"]
 
 
 def test_a_probe_runs_from_the_hosts_that_it_names() -> None:

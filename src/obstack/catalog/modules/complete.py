@@ -80,7 +80,11 @@ def _mappings(items: Any) -> Iterator[Mapping[str, Any]]:
 def _down(module: ShippedModule) -> Iterator[Finding]:
     """Whoever watches a service is told when it goes away; that a target is gone TargetDown tells for all modules."""
     up = module.module.exporter.up
-    if up is not None and not re.match(r"up\b", up) and not any(name.endswith(("Down", "Gone")) for _, name in _names(module)):
+    if (
+        up is not None
+        and not re.match(r"up\b", up)
+        and not any(name.endswith(("Down", "Gone")) for _, name in _names(module))
+    ):
         yield Finding(
             ("alerts",),
             "no alert tells that the service is down, although exporter.up says how that is seen",
