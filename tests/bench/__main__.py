@@ -9,11 +9,11 @@ from __future__ import annotations
 import argparse
 import sys
 
-from bench import command, private, rendering, report, server
+from bench import command, fleet, private, rendering, report, server
 from bench.measure import Row
 from obstack.cli.output import print_json, print_line, table
 
-PARTS = (command, rendering, private, server)
+PARTS = (command, rendering, fleet, private, server)
 
 
 def main() -> int:

@@ -50,10 +50,12 @@ def _result(row: Row) -> str:
 
 
 def _short(name: str) -> str:
-    return {"wall_s": "", "best_s": " best", "cpu_s": " CPU", "bytes": ""}[name]
+    return {"wall_s": "", "best_s": " best", "cpu_s": " CPU", "bytes": "", "peak_bytes": " memory at most"}[name]
 
 
 def _figure(name: str, value: float) -> str:
+    if name == "peak_bytes":
+        return f"{value / 2**20:,.0f} MiB"
     if name == "bytes":
         return f"{value:,.0f} bytes"
     if value < 1:
