@@ -10,10 +10,17 @@ COMMANDS: dict[str, Command] = {
     "add": Command("obstack.cli.host.add", "Write a new host's file, judged before it is written."),
     "list": Command("obstack.cli.host.listing", "List the monitored hosts."),
     "show": Command("obstack.cli.host.show", "Show a host: values in force, where each comes from, and its modules."),
+    "detect": Command("obstack.cli.host.detect", "Find out which services a host has, and which modules fit them."),
+    "check": Command(
+        "obstack.cli.host.check", "Judge whether a host can be monitored: reached, permitted, fitting, free."
+    ),
+    "remove": Command(
+        "obstack.cli.host.remove", "Take a host out: its file, targets and certificates; with --clean its stack too."
+    ),
 }
 """Every command of the group; the module is imported when it is used."""
 
 
 @click.group(cls=LazyGroup, commands_by_name=COMMANDS)
 def command() -> None:
-    """Add, list and show monitored hosts."""
+    """Add, list, show, detect, check and remove monitored hosts."""

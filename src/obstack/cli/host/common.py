@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
 
-from obstack.cli.composition import configurations, module_cache
+from obstack.cli.composition import configurations, module_cache, open_host_channel
 from obstack.cli.options import Target
-from obstack.cli.output import paint, sanitize, table
-from obstack.errors import ConfigurationError
+from obstack.errors import ConfigurationError, UsageError
+from obstack.ports import Channel
 
 if TYPE_CHECKING:
     from obstack.edges.hostfile import HostFiles
     from obstack.model.loaded import LoadedConfiguration
-    from obstack.operations.detect import Detection
-
-COLOURS = {"yes": "green", "no": None, "unknown": "yellow"}
+    from obstack.model.site import Site
 
 
 def host_files(target: Target) -> HostFiles:
@@ -43,18 +40,24 @@ def read_configuration(target: Target) -> LoadedConfiguration:
     return examination.loaded
 
 
-def detection_lines(detection: Detection) -> Iterator[str]:
-    """Given what was detected, yield it as lines: a table with the evidence, and what only a person can complete."""
-    rows = []
-    for one in detection.detected:
-        first, *rest = one.evidence
-        rows.append((one.module, one.verdict, one.confidence or "", first))
-        rows += [("", "", "", line) for line in rest if one.verdict != "no"]
-    verdicts = {one.module: one.verdict for one in detection.detected}
-    for row, line in zip(["", *rows], table(rows, header=("module", "found", "confidence", "evidence")), strict=True):
-        yield paint(line, COLOURS[verdicts[row[0]]]) if row and row[0] else line
-    if not detection.detected:
-        yield f"{sanitize(detection.node)}: no module has anything to look for"
-    for one in detection.left_out:
-        needed = " ".join(f"--set {name}=…" for name in one.needed)
-        yield f"{one.module} needs more than can be seen: observability module enable {one.module} --host NAME {needed}"
+def find_configuration(target: Target) -> LoadedConfiguration | None:
+    """Given a target, return its configuration if there is a valid one."""
+    return configurations(target).examine(target.environment).loaded
+
+
+def host_channel(target: Target, site: Site, name: str) -> Channel:
+    """Given a site and a host's name, return the way to the host's agent.
+
+    Raises UsageError when there is no such host, or when it is served by bundles only.
+    """
+    from obstack.operations.hosts import find_host
+
+    if find_host(site, name).ssh is None:
+        raise UsageError(
+            code="host-by-bundle",
+            what=f"The host {name} is served by bundles only: its file says ssh: null.",
+            where=f"{target.configuration}/hosts/{name}.yaml",
+            state="nothing was touched",
+            do=f"observability host bundle {name}    or correct its key ssh",
+        )
+    return open_host_channel(target, site, name)
