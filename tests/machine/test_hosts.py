@@ -11,6 +11,9 @@ from machine.fleet_machine import Site, services_image
 from machine.library.image import Image, ImageStore
 from machine.library.machine import Machine
 from machine.library.session import Machines
+from machine.small import UNIT, small
+from obstack.edges.configfile import FileConfigurations
+from obstack.edges.ssh_channel import SshChannel
 
 pytestmark = pytest.mark.machine
 
@@ -104,14 +107,20 @@ def test_a_host_that_is_away_is_told_as_such(site: Site, machine: Machine) -> No
 
 def test_a_removed_host_is_clean_and_its_file_is_kept(site: Site, machine: Machine) -> None:
     text = site.file("web-1").read_text()
-    found(site)
-    assert machine.run(["test", "-e", STATE]).code == 0
+    loaded = FileConfigurations(site.folder / "config").examine().loaded
+    assert loaded is not None
+    channel = SshChannel("web-1", loaded.site.hosts["web-1"], site.folder / "cache")
+    generation = small("one")
+    assert channel.ask(generation.request, generation.contents, lambda event: None).outcome == "committed"
+    assert machine.run(["systemctl", "is-active", UNIT]).code == 0
     removed = site.document("host", "remove", "web-1", "--clean", "--yes", "--quiet")
     assert removed["cleaned"]
     assert removed["server"] is None
     assert removed["kept"] == "config/hosts/web-1.yaml.1"
     assert (site.folder / removed["kept"]).read_text() == text
-    assert machine.run(["test", "-e", STATE]).code == 1
+    assert machine.run(["systemctl", "is-active", UNIT]).code != 0
+    for place in (STATE, f"/etc/{UNIT}", f"/etc/systemd/system/{UNIT}.service"):
+        assert machine.run(["test", "-e", place]).code == 1, place
     assert site.document("host", "list") == {"hosts": []}
 
 

@@ -1,6 +1,7 @@
 """The commands about hosts that need no host."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,8 @@ import pytest
 from click.shell_completion import ShellComplete
 
 from obstack.cli.main import cli, run
+from obstack.edges.certificates import InternalAuthority
+from obstack.edges.secrets import FileSecrets
 
 BASE = """\
 domain: mon.test
@@ -107,6 +110,51 @@ def test_show_of_an_unknown_host_names_the_nearest(capsys: pytest.CaptureFixture
     add()
     assert run(["host", "show", "wep-1"]) == 2
     assert "There is no host wep-1. Did you mean web-1?" in capsys.readouterr().err
+
+
+def test_a_removed_host_takes_its_certificates_along(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+    add()
+    authority = InternalAuthority(FileSecrets(folder / "secrets"), "observability")
+    authority.certificate("host-web-1", ("web-1", "192.0.2.10"), time.time(), purpose="both")
+    authority.self_signed("gate-web-1", time.time())
+    assert run(["host", "remove", "web-1"]) == 2
+    assert "host remove web-1 --yes" in capsys.readouterr().err
+    removed = document(capsys, "host", "remove", "web-1", "--yes")
+    assert removed == {
+        "host": "web-1",
+        "kept": "config/hosts/web-1.yaml.1",
+        "cleaned": False,
+        "certificates": ["host-web-1", "gate-web-1"],
+        "server": None,
+    }
+    assert authority.issued("host-web-1") is None
+    assert document(capsys, "host", "list") == {"hosts": []}
+
+
+def test_a_host_that_is_still_named_elsewhere_is_not_removed(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+    add()
+    (folder / "global.yaml").write_text(BASE.replace("fleet:", "fleet:\n  canaries: [web-1]"), encoding="utf-8")
+    assert run(["host", "remove", "web-1", "--yes"]) == 2
+    assert "config/global.yaml:4:14: fleet.canaries[0]: web-1 is not a host" in capsys.readouterr().err
+    assert (folder / "hosts" / "web-1.yaml").exists()
+
+
+@pytest.mark.parametrize("verb", ["check", "detect"])
+def test_a_host_that_is_served_by_bundles_is_not_looked_at(capsys: pytest.CaptureFixture[str], verb: str) -> None:
+    add("--no-ssh")
+    assert run(["host", verb, "web-1"]) == 2
+    assert "error[host-by-bundle]" in capsys.readouterr().err
+
+
+def test_this_machine_is_looked_at_without_any_configuration(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    seen = document(capsys, "host", "detect")
+    assert {one["module"] for one in seen["modules"]} >= {"nginx", "redis"}
+    assert all(one["evidence"] for one in seen["modules"])
+    assert run(["host", "detect", "--write"]) == 2
 
 
 def test_hosts_are_completed(folder: Path) -> None:

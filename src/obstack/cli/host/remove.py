@@ -98,7 +98,7 @@ def _deployed(target: Target) -> bool:
     """Whether the server has a generation in force that could scrape anything."""
     from obstack.edges.kept import Kept
 
-    return Kept(target.layout.root).node() is not None
+    return Kept(target.layout.root).node() != ""
 
 
 def _apply(
