@@ -18,10 +18,11 @@ from machine.library.command import CommandFailed, Result, Running
 from machine.library.image import Image, ImageStore
 from machine.library.machine import Machine
 from machine.library.sandbox import run_with_network
+from obstack.edges.modulefile import load_modules
 
 CHECKOUT: Final = Path(__file__).parents[2]
 FOLDER: Final = "/srv/observability"
-PROGRAM: Final = ("observability", "obs", "scripts", "src", "requirements.lock", "pyproject.toml")
+PROGRAM: Final = ("observability", "obs", "scripts", "src", "modules", "requirements.lock", "pyproject.toml")
 FROM_NETWORK: Final = ("requirements.lock", "scripts/bootstrap.sh", "src/obstack/catalog", "src/obstack/edges/debian")
 """What decides what is taken from the network; a change of it makes a new image."""
 
@@ -37,11 +38,16 @@ SETTINGS: Final[Mapping[str, Any]] = {
 
 UNITS: Final = ("prometheus", "alertmanager", "node-exporter", "blackbox-exporter", "nginx")
 
+SERVER_OF_HOSTS: Final[Mapping[str, Any]] = {"name": "mon-1", "address": "192.0.2.100"}
+
 PROMETHEUS_SUITES: Final = ("bookworm", "trixie", "sid")
 """Debian suites whose Prometheus the tests deploy: 2.42, 2.53 and 3.5."""
 
 LOCKS: Final = "/srv/locks"
-"""Where the image keeps the lock file of each of them, and `own.json` for the machine's own suite."""
+"""Where the image keeps the lock file of each of them, `own.json` for the machine's own suite, and `fleet.json`."""
+
+HOST_SUITES: Final = ("bookworm", "trixie")
+"""Debian suites of monitored hosts, for which `fleet.json` has the artifacts of every module."""
 
 
 def program_image(images: ImageStore, base: Image) -> Image:
@@ -61,9 +67,27 @@ def program_image(images: ImageStore, base: Image) -> Image:
             (place / "config" / "global.yaml").write_text(json.dumps({**SETTINGS, **prometheus_of(suite)}))
             keep = f"mkdir -p {LOCKS}; mv config/artifacts.lock.json {LOCKS}/{suite or 'own'}.json"
             run_with_network(root, ["sh", "-ec", f"cd {FOLDER}; ./observability lock; {keep}"])
+        _lock_for_hosts(root, place)
         shutil.rmtree(place / "src")
+        shutil.rmtree(place / "modules")
 
     return images.derive(base, f"{base.name}-program", _key(), prepare)
+
+
+def _lock_for_hosts(root: Path, place: Path) -> None:
+    """Lock what hosts of every suite need for every module that asks for no setting."""
+    (place / "config" / "global.yaml").write_text(json.dumps({**SETTINGS, "server": SERVER_OF_HOSTS}))
+    (place / "config" / "hosts").mkdir()
+    modules: dict[str, dict[str, Any]] = {
+        name: {}
+        for name, module in load_modules().items()
+        if all(option.optional or option.default is not None for option in module.options.values())
+    }
+    for number, suite in enumerate(HOST_SUITES, 1):
+        host = {"address": f"192.0.2.{number}", "suite": suite, "modules": modules}
+        (place / "config" / "hosts" / f"{suite}.yaml").write_text(json.dumps(host))
+    keep = f"mv config/artifacts.lock.json {LOCKS}/fleet.json; rm -r config/hosts"
+    run_with_network(root, ["sh", "-ec", f"cd {FOLDER}; ./observability lock; {keep}"])
 
 
 def prometheus_of(suite: str | None) -> dict[str, Any]:
@@ -72,7 +96,9 @@ def prometheus_of(suite: str | None) -> dict[str, Any]:
 
 
 def _key() -> str:
-    digest = hashlib.sha256(json.dumps([SETTINGS, PROMETHEUS_SUITES]).encode())
+    digest = hashlib.sha256(json.dumps([SETTINGS, PROMETHEUS_SUITES, HOST_SUITES]).encode())
+    for file in sorted((CHECKOUT / "modules").glob("*/module.yaml")):
+        digest.update(file.read_bytes())
     for name in FROM_NETWORK:
         place = CHECKOUT / name
         for file in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
@@ -86,7 +112,7 @@ class Server:
     def __init__(self, machine: Machine) -> None:
         """Put this checkout's source and the configuration of the tests on the machine."""
         self.machine = machine
-        machine.succeed(f"rm -rf {FOLDER}/src {FOLDER}/config/global.yaml {FOLDER}/config/secrets")
+        machine.succeed(f"rm -rf {FOLDER}/src {FOLDER}/modules {FOLDER}/config/global.yaml {FOLDER}/config/secrets")
         for name in PROGRAM:
             machine.push(CHECKOUT / name, f"{FOLDER}/{name}")
         self.configure()
@@ -100,7 +126,7 @@ class Server:
         self.machine.write(f"{FOLDER}/config/global.yaml", json.dumps(merged, indent=2))
 
     def use_lock(self, suite: str) -> None:
-        """Take the lock file of a suite of `PROMETHEUS_SUITES`, or of the machine's `own`."""
+        """Take the lock file of a suite of `PROMETHEUS_SUITES`, of the machine's `own`, or of a `fleet`."""
         self.machine.succeed(["cp", f"{LOCKS}/{suite}.json", f"{FOLDER}/config/artifacts.lock.json"])
 
     def set_up(self) -> Any:
