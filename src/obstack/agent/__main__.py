@@ -75,14 +75,15 @@ def serve(root: str) -> int:
         root, service_manager, conversation.emit, conversation.receive, interrupts, confirm=conversation.confirm
     )
     interrupts.install()
-    reply = _answer(machine, conversation.request)
+    reply = reply_to(machine, conversation.request)
     conversation.send(reply)
     _close_output()
     gc.freeze()  # the process ends: nothing is gained by searching once more
     return reply.fault.exit_code if reply.fault else 0
 
 
-def _answer(machine: Machine, read: Callable[[], wire.Request]) -> wire.Reply:
+def reply_to(machine: Machine, read: Callable[[], wire.Request]) -> wire.Reply:
+    """Given the machine and the way to read the request, return the reply. Every error becomes its fault."""
     try:
         with machine.interrupts.region():
             request = read()
@@ -221,7 +222,7 @@ def boot_recover(root: str) -> int:
 
     machine = Machine(root, service_manager)
     request = wire.Request("recover", {"boot": True}, who="boot", wait_s=60)
-    reply = _answer(machine, lambda: request)
+    reply = reply_to(machine, lambda: request)
     if reply.fault is not None:
         sys.stderr.write(f"{reply.fault.what} {reply.fault.where}. Do: {reply.fault.do}\n")
         return reply.fault.exit_code

@@ -15,6 +15,7 @@ from typing import Any, TextIO
 
 import click
 
+from obstack.agent.telling import sanitize as sanitize
 from obstack.errors import WHOLE_FILE, ConfigurationError, Problem, StackError
 
 DETAIL_LINES = 20
@@ -22,14 +23,6 @@ NARROWEST = 24
 """A last column with less room than this goes below the others."""
 BELOW = 4
 """How far it is indented there."""
-
-
-def sanitize(text: str) -> str:
-    """Given text that came from a machine, return it with every control character but newline and tab made visible."""
-    return "".join(
-        character if character in "\n\t" or character.isprintable() else f"\\x{ord(character):02x}"
-        for character in text
-    )
 
 
 def colours_wanted(stream: TextIO) -> bool:

@@ -14,6 +14,9 @@ COMMANDS: dict[str, Command] = {
     "check": Command(
         "obstack.cli.host.check", "Judge whether a host can be monitored: reached, permitted, fitting, free."
     ),
+    "bundle": Command(
+        "obstack.cli.host.bundle", "Write one file that makes a host without network or SSH what it must be."
+    ),
     "remove": Command(
         "obstack.cli.host.remove", "Take a host out: its file, targets and certificates; with --clean its stack too."
     ),
@@ -23,4 +26,4 @@ COMMANDS: dict[str, Command] = {
 
 @click.group(cls=LazyGroup, commands_by_name=COMMANDS)
 def command() -> None:
-    """Add, list, show, detect, check and remove monitored hosts."""
+    """Add, list, show, detect, check, bundle and remove monitored hosts."""
