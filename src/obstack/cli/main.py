@@ -30,7 +30,7 @@ COMMANDS: dict[str, Command] = {
         "obstack.cli.setup", "Set a machine up: preflight, plan, confirmation, one transaction, and every gate green."
     ),
     "config": Command("obstack.cli.config", "Begin, check, show and compare the configuration."),
-    "host": Command("obstack.cli.host", "Add, list, show, detect, check and remove monitored hosts."),
+    "host": Command("obstack.cli.host", "Add, list, show, detect, check, bundle and remove monitored hosts."),
     "module": Command("obstack.cli.module", "Show, enable, check and write modules: what runs on monitored hosts."),
     "cert": Command("obstack.cli.cert", "Show the certificates between server and hosts."),
     "lock": Command(
