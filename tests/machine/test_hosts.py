@@ -124,6 +124,15 @@ def test_a_removed_host_is_clean_and_its_file_is_kept(site: Site, machine: Machi
     assert site.document("host", "list") == {"hosts": []}
 
 
+def test_a_host_that_lets_nobody_in_is_added_and_not_detected(site: Site, machine: Machine) -> None:
+    add = ("host", "add", "web-2", "--address", machine.address, "--identity", "/nonexistent/key", "--detect")
+    error = site.document(*add, "--quiet", code=6)["error"]
+    assert (
+        error["state"] == "config/hosts/web-2.yaml is written as it was asked for; nothing that was detected is in it"
+    )
+    assert site.document("host", "list")["hosts"][0]["modules"] == ["node"]
+
+
 def test_a_machine_looks_at_itself(site: Site) -> None:
     seen = site.document("host", "detect", "--quiet")
     assert {one["module"] for one in seen["modules"]} >= {"nginx", "redis"}

@@ -83,6 +83,14 @@ def show_host(loaded: LoadedConfiguration, modules: ModuleSet, name: str) -> Hos
     )
 
 
+def said_of(loaded: LoadedConfiguration, name: str) -> dict[str, Any]:
+    """Given a configuration and a host's name, return what its file says, with the modules that its groups name."""
+    host = find_host(loaded.site, name)
+    written: dict[str, Any] = dict(loaded.values["hosts"][name])
+    named = [module for _, uses in module_uses(loaded.site, host) for module in uses]
+    return written | {"modules": dict.fromkeys(named)}
+
+
 def find_host(site: Site, name: str) -> Host:
     """Given a site and a name, return the host. Raises UsageError, with the nearest name, when there is none."""
     host = site.hosts.get(name)

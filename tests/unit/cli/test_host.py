@@ -10,7 +10,9 @@ from click.shell_completion import ShellComplete
 
 from obstack.cli.main import cli, run
 from obstack.edges.certificates import InternalAuthority
+from obstack.edges.configfile import FileConfigurations
 from obstack.edges.secrets import FileSecrets
+from obstack.operations.hosts import said_of
 
 BASE = """\
 domain: mon.test
@@ -59,7 +61,8 @@ def test_add_of_a_host_without_ssh(capsys: pytest.CaptureFixture[str], folder: P
     assert add("--no-ssh") == 0
     assert "ssh: null\n" in (folder / "hosts" / "web-1.yaml").read_text(encoding="utf-8")
     assert "observability host bundle web-1" in capsys.readouterr().out
-    assert run(["host", "add", "web-2", "--address", "192.0.2.11", "--no-ssh", "--ssh-port", "22"]) == 2
+    for more in (["--ssh-port", "22"], ["--detect"]):
+        assert run(["host", "add", "web-2", "--address", "192.0.2.11", "--no-ssh", *more]) == 2
 
 
 def test_add_of_a_bad_host_shows_every_problem_and_writes_nothing(
@@ -155,6 +158,16 @@ def test_this_machine_is_looked_at_without_any_configuration(
     assert {one["module"] for one in seen["modules"]} >= {"nginx", "redis"}
     assert all(one["evidence"] for one in seen["modules"])
     assert run(["host", "detect", "--write"]) == 2
+
+
+def test_what_a_group_names_is_said_of_its_hosts(folder: Path) -> None:
+    add("--group", "web", "--module", "nginx")
+    loaded = FileConfigurations(folder).load()
+    assert said_of(loaded, "web-1") == {
+        "address": "192.0.2.10",
+        "groups": ["web"],
+        "modules": {"node": None, "nginx": None},
+    }
 
 
 def test_hosts_are_completed(folder: Path) -> None:
