@@ -78,9 +78,10 @@ class Monitored:
         return self.machine(name).run("basename $(readlink /var/lib/observability/current)").stdout.strip()
 
     def traces(self, name: str) -> str:
-        """Return every file, link and folder of ours on a host with its times: equal texts mean that nothing moved."""
-        places = "/var/lib/observability /etc/systemd/system /etc/observability-exporters"
-        return self.machine(name).succeed(f"find {places} -printf '%p %y %m %s %T@ %l\\n' | sort").stdout
+        """Return every file, link and folder of ours on a node with its times: equal texts mean that nothing moved."""
+        form = "-printf '%p %y %m %s %T@ %l\\n'"
+        script = f"find /etc -maxdepth 1 {form}; find /var/lib/observability /etc/systemd/system {form}"
+        return self.machine(name).succeed(f"({script}) | sort").stdout
 
     def machine(self, name: str) -> Machine:
         """Return the machine of a node."""

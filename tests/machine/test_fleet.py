@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import signal
+import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from urllib.parse import urlencode
 
 import pytest
 
+from machine.library.command import Running
 from machine.library.image import Image
 from machine.library.session import Machines
 from machine.monitored import Monitored, monitored
@@ -33,3 +38,142 @@ def test_from_nothing_everything_is_brought_up_the_hosts_first(fleet: Monitored)
     assert {name: node["outcome"] for name, node in nodes.items()} == dict.fromkeys(ALL, "committed")
     series = fleet.server.query('node_uname_info{role="monitored-host"}')
     assert {item["metric"]["host"] for item in series} == set(HOSTS)
+
+
+def test_a_second_apply_changes_nothing_anywhere(fleet: Monitored) -> None:
+    before = {name: (fleet.pids(name), fleet.traces(name)) for name in ALL}
+    nodes = fleet.apply()
+    assert {name: node["outcome"] for name, node in nodes.items()} == dict.fromkeys(ALL, "unchanged")
+    assert {name: (fleet.pids(name), fleet.traces(name)) for name in ALL} == before
+    assert fleet.document("drift")["exit_code"] == 0
+    assert fleet.document("health")["summary"] == {"healthy": len(ALL)}
+
+
+def test_a_host_that_is_off_is_reported_and_stops_nobody_and_is_brought_up_later(fleet: Monitored) -> None:
+    fleet.hosts["db-1"].shutdown()
+    change(fleet, port=9201)
+    began = time.monotonic()
+    nodes = fleet.apply(code=6)
+    assert time.monotonic() - began < 60
+    outcomes = {name: node["outcome"] for name, node in nodes.items()}
+    assert outcomes.pop("db-1") == "unreachable"
+    assert set(outcomes.values()) == {"committed"}
+    assert nodes["db-1"]["error"]["exit_code"] == 6
+    assert fleet.document("status", code=6)["summary"] == {"ok": 3, "unreachable": 1}
+    fleet.hosts["db-1"].boot()
+    outcomes = {name: node["outcome"] for name, node in fleet.apply("--resume").items()}
+    assert outcomes == {"db-1": "committed", **dict.fromkeys(("web-1", "web-2", "mon-1"), "done before")}
+    fleet.server.machine.wait_until_succeeds(up("db-1:9201"), timeout_s=20)
+
+
+def test_a_red_gate_undoes_one_host_and_stops_the_run_before_the_others(fleet: Monitored) -> None:
+    generations = {name: fleet.current(name) for name in ALL}
+    change(fleet, port=9202)
+    with occupied(fleet, "db-1", 9202):
+        others = ("web-1", "web-2", "mon-1")
+        before = {name: (fleet.pids(name), fleet.traces(name)) for name in others}
+        nodes = fleet.apply("--batch", "1", code=3)
+        assert {name: (fleet.pids(name), fleet.traces(name)) for name in others} == before
+    outcomes = {name: node["outcome"] for name, node in nodes.items()}
+    assert outcomes == {"db-1": "rolled-back", **dict.fromkeys(others, "skipped")}
+    assert f"rolled back to generation {generations['db-1'][:12]}" in nodes["db-1"]["error"]["state"]
+    assert {name: fleet.current(name) for name in ALL} == generations
+
+
+def test_a_canary_that_fails_stops_everything_however_many_failures_are_allowed(fleet: Monitored) -> None:
+    generations = {name: fleet.current(name) for name in ALL}
+    with occupied(fleet, "web-2", 9202):
+        result = fleet.run("apply", "--yes", "--canary", "web-2", "--max-failures", "9")
+    assert result.code == 3
+    assert "canary: web-2" in result.stderr
+    assert "rolled back" in result.stdout
+    assert "do:    observability" in result.stdout
+    assert "3 skipped" in result.stdout
+    assert {name: fleet.current(name) for name in ALL} == generations
+
+
+def test_failures_that_are_allowed_leave_the_server_to_prove_the_others(fleet: Monitored) -> None:
+    with occupied(fleet, "db-1", 9202):
+        nodes = fleet.apply("--max-failures", "1", code=3)
+    outcomes = {name: node["outcome"] for name, node in nodes.items()}
+    assert outcomes == {"db-1": "rolled-back", **dict.fromkeys(("web-1", "web-2", "mon-1"), "committed")}
+    outcomes = {name: node["outcome"] for name, node in fleet.apply().items()}
+    assert outcomes == {"db-1": "committed", **dict.fromkeys(("web-1", "web-2", "mon-1"), "unchanged")}
+
+
+def test_an_interruption_ends_the_host_in_flight_and_the_run_is_gone_on_with(fleet: Monitored) -> None:
+    change(fleet, port=9203)
+    generations = {name: fleet.current(name) for name in ALL}
+    running = fleet.server.start("apply", "--yes", "--batch", "1")
+    wait_for_flight(fleet, running, committed="db-1", working="web-1")
+    running.signal(signal.SIGINT)
+    result = running.wait(120)
+    assert result.code == 130, str(result)
+    assert "observability apply --resume" in result.stdout
+    assert {name: fleet.current(name) for name in ("web-2", "mon-1")} == {
+        name: generations[name] for name in ("web-2", "mon-1")
+    }
+    assert fleet.current("db-1") != generations["db-1"]
+    assert fleet.current("web-1") == generations["web-1"]
+    outcomes = {name: node["outcome"] for name, node in fleet.apply("--resume").items()}
+    assert outcomes == {"db-1": "done before", **dict.fromkeys(("web-1", "web-2", "mon-1"), "committed")}
+
+
+def test_a_server_that_goes_down_in_the_middle_goes_on_where_it_was(fleet: Monitored) -> None:
+    change(fleet, port=9204)
+    running = fleet.server.start("apply", "--yes", "--batch", "1")
+    wait_for_flight(fleet, running, committed="db-1", working="web-1")
+    fleet.server.machine.power_cut()
+    fleet.server.machine.boot()
+    outcomes = {name: node["outcome"] for name, node in fleet.apply("--resume", "--wait", "60").items()}
+    assert outcomes.pop("db-1") == "done before"
+    assert outcomes.pop("web-1") in ("committed", "unchanged")
+    assert set(outcomes.values()) == {"committed"}
+    assert fleet.document("health")["summary"] == {"healthy": len(ALL)}
+
+
+def test_one_node_is_worked_on_by_its_name(fleet: Monitored) -> None:
+    assert fleet.document("apply", "--yes", "--host", "web-1")["outcome"] == "unchanged"
+    assert fleet.document("rollback", "--auto", "--host", "web-1")["outcome"] == "committed"
+    listed = fleet.document("generations", "list", "--host", "web-1")
+    assert listed["node"] == "web-1"
+    assert len(listed["generations"]) > 2
+    limited = fleet.document("plan", "--limit", "web-*")
+    assert {node["node"]: node["outcome"] for node in limited["nodes"]} == {"web-1": "changes", "web-2": "unchanged"}
+
+
+# ----------------------------------------------------------------------------------------------------------- tools
+
+
+def change(fleet: Monitored, port: int) -> None:
+    """Change something on every host: where its node exporter listens."""
+    for name in HOSTS:
+        fleet.describe(name, modules={"node": {"options": {"port": port}}})
+
+
+@contextmanager
+def occupied(fleet: Monitored, name: str, port: int) -> Iterator[None]:
+    """Let a stranger listen where the host's exporter is to listen, so that its gates become red."""
+    machine = fleet.hosts[name]
+    stranger = machine.start(["python3", "-m", "http.server", str(port)])
+    machine.wait_until_succeeds(f"bash -c '</dev/tcp/127.0.0.1/{port}'")
+    try:
+        yield
+    finally:
+        stranger.kill()
+        machine.run(["pkill", "-f", "http.server"])
+
+
+def wait_for_flight(fleet: Monitored, running: Running, *, committed: str, working: str) -> None:
+    """Return when one host was committed and the agent of the next one works."""
+    deadline = time.monotonic() + 90
+    while f"{committed}: committed" not in running.so_far().stderr:
+        assert not running.finished and time.monotonic() < deadline, str(running.so_far())
+        time.sleep(0.02)
+    fleet.hosts[working].wait_until_succeeds("pgrep -f 'agent.*serve'")
+
+
+def up(instance: str) -> str:
+    """Return a command that succeeds once Prometheus has scraped the target."""
+    query = urlencode([("query", f'up{{instance="{instance}"}} == 1')])
+    return f"curl -sS --fail 'http://127.0.0.1:9090/api/v1/query?{query}' | grep '\"value\":'"
