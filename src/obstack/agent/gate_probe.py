@@ -110,6 +110,8 @@ class Watch:
             return
         self.looked = time.monotonic()
         for unit in self._units:
+            if not unit.file and unit.name not in self._context.acted:
+                continue  # what happens to the machine's own, untouched by this run, is for alerts to tell
             state = self.states[unit.name]
             message = judge_state(state, self._first.get(unit.name), self._context.acted.get(unit.name))
             if not message and unit.file and unit.name in before and is_stopped(state, before[unit.name]):

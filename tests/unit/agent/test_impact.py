@@ -204,3 +204,10 @@ def test_the_strongest_cause_is_the_one_that_is_told() -> None:
 def test_a_circle_of_dependencies_still_has_an_order() -> None:
     left, right = wire.UnitEntry("left", "", after=("right",)), wire.UnitEntry("right", "", after=("left",))
     assert sorted(unit.name for unit in impact.ordered((left, right))) == ["left", "right"]
+
+
+def test_a_missing_link_counts_for_a_unit_of_the_machines_own_alone() -> None:
+    links = (wire.LinkEntry("/etc/systemd/journald.conf.d/own.conf", "etc/journald.conf"), *NODE.links)
+    lent = replace(NODE, links=links)
+    gone = [wire.Drift("link-missing", link.path, "") for link in links]
+    assert acting(impact.decide(lent, lent, gone, ALL)) == {"systemd-journald": "restart"}
