@@ -1,3 +1,4 @@
+import time
 from pathlib import Path
 
 from obstack.edges.configfile import FileConfigurations
@@ -50,6 +51,15 @@ def test_an_edit_is_judged_before_it_is_written(tmp_path: Path) -> None:
     assert moved.loaded is not None
     assert list(moved.loaded.site.hosts) == ["db"]
     assert list(configurations.load().site.hosts) == ["web"]
+
+
+def test_a_thousand_hosts_are_read_in_a_moment(tmp_path: Path) -> None:
+    text = "address: 10.1.{0}.{1}\ngroups: [web]\nlabels:\n  rack: a1\nmodules:\n  nginx:\n  node: {{}}\n"
+    hosts = {f"web-{number}": text.format(number // 250, number % 250) for number in range(1000)}
+    configurations = write(tmp_path, **hosts)
+    began = time.process_time()
+    assert len(configurations.load().site.hosts) == 1000
+    assert time.process_time() - began < 2  # a tenth of it on a quiet machine
 
 
 def test_a_folder_that_is_a_file_is_a_problem(tmp_path: Path) -> None:
