@@ -17,9 +17,9 @@ def manifest(*units: wire.UnitEntry) -> wire.Manifest:
     return wire.Manifest("web-1", "monitored-host", "systemd", files=files, units=units)
 
 
-def refusal(unit: wire.UnitEntry, **state: bool) -> AgentError:
+def refusal(unit: wire.UnitEntry, *, present: bool = True) -> AgentError:
     with pytest.raises(AgentError) as caught:
-        foreign.refuse([unit], {unit.name: UnitState(unit.name, "active", **state)})
+        foreign.refuse([unit], {unit.name: UnitState(unit.name, "active", present=present)})
     return caught.value
 
 
@@ -69,7 +69,7 @@ def test_one_whose_configuration_is_broken_already_is_refused_in_its_checkers_wo
 
 
 def test_a_checker_that_cannot_be_run_has_not_accepted() -> None:
-    with pytest.raises(ServiceFailure, match="nginx.service"):
+    with pytest.raises(ServiceFailure, match=r"nginx\.service"):
         foreign.demand_accepted(checked("/nonexistent/checker"))
 
 
