@@ -41,8 +41,10 @@ def _answers(kind: str, subjects: Sequence[str], ours: frozenset[str]) -> Answer
     try:
         return KINDS[kind](list(dict.fromkeys(subjects)), ours)
     except (OSError, ValueError, KeyError, subprocess.SubprocessError) as error:
-        reason = f"could not be looked at: {error}"
-        return {subject: wire.Sighting(kind, subject, UNKNOWN, reason) for subject in subjects}
+        return {
+            subject: wire.Sighting(kind, subject, UNKNOWN, f"{kind} {subject} could not be looked at: {error}")
+            for subject in subjects
+        }
 
 
 # ------------------------------------------------------------------------------------------------------------- units
@@ -201,7 +203,8 @@ def _output(argv: Sequence[str], accepted: Sequence[int] = (0,)) -> str:
     except FileNotFoundError:
         raise ValueError(f"{argv[0]} is not on this machine") from None
     if done.returncode not in accepted:
-        raise ValueError(f"{argv[0]} ended with {done.returncode}: {done.stderr.strip()}")
+        complaint = done.stderr.strip().partition("\n")[0]
+        raise ValueError(f"{argv[0]} ended with {done.returncode}: {complaint}")
     return done.stdout
 
 
