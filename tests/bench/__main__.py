@@ -10,10 +10,11 @@ import argparse
 import sys
 
 from bench import command, fleet, private, rendering, report, server
+from bench.incumbents import comparison
 from bench.measure import Row
 from obstack.cli.output import print_json, print_line, table
 
-PARTS = (command, rendering, fleet, private, server)
+PARTS = (command, rendering, fleet, private, server, comparison)
 
 
 def main() -> int:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from obstack.agent import wire
 from obstack.agent.paths import Paths
@@ -25,8 +25,10 @@ from obstack.edges.conversation import Conversation
 from obstack.edges.interruption import Interruption, held_back
 from obstack.edges.ssh_faults import Login, ended, refused
 from obstack.errors import Unreachable
-from obstack.model.host import Host, Ssh
 from obstack.ports import Contents
+
+if TYPE_CHECKING:  # the model costs a tenth of a second, which a run that changes nothing has not to spare
+    from collections.abc import Sequence
 
 SEARCH_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 ENVIRONMENT: Final = {"PATH": SEARCH_PATH, "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
@@ -47,6 +49,38 @@ END_S: Final = 15
 """So long ssh may take to end after the reply; then it is killed, for nothing is to be expected any more."""
 
 
+class Access(Protocol):
+    """How ssh reaches a machine, as model.host.Ssh says it."""
+
+    @property
+    def destination(self) -> str | None:
+        """[user@]host, or None for root at the machine's address."""
+
+    @property
+    def port(self) -> int | None:
+        """Port of sshd, or None for what ssh decides."""
+
+    @property
+    def identity(self) -> str | None:
+        """File of the private key, or None for what ssh decides."""
+
+    @property
+    def options(self) -> Sequence[str]:
+        """Further settings for ssh, each as `Name=value`."""
+
+
+class Reached(Protocol):
+    """A machine to be reached, as model.host.Host describes it."""
+
+    @property
+    def address(self) -> str:
+        """A host name or an address."""
+
+    @property
+    def ssh(self) -> Access | None:
+        """How ssh reaches it; None when it does not."""
+
+
 @dataclass(frozen=True)
 class SshChannel:
     """Given the node's name, how the host is reached and a folder to keep the packed agent in, reach its agent.
@@ -55,7 +89,7 @@ class SshChannel:
     """
 
     node: str
-    host: Host
+    host: Reached
     cache: Path
     environment: tuple[tuple[str, str], ...] = ()
     _interruption: Interruption = field(default_factory=Interruption, repr=False, compare=False)
@@ -95,7 +129,7 @@ class SshChannel:
         return reply
 
     @property
-    def _ssh(self) -> Ssh:
+    def _ssh(self) -> Access:
         if self.host.ssh is None:
             raise Unreachable(
                 code="ssh-off",

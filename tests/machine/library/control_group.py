@@ -57,6 +57,17 @@ class ControlGroup:
                     continue
         return found - {0}
 
+    def processor_s(self) -> float:
+        """Return the processor time that the group and those below it have used, in seconds."""
+        for folder in self._folders:
+            if (folder / "cpuacct.usage").exists():  # version 1: nanoseconds
+                return int((folder / "cpuacct.usage").read_text()) / 1e9
+            if (folder / "cpu.stat").exists():  # version 2, which also version 1's `cpu` has, without this line
+                fields = dict(line.split() for line in (folder / "cpu.stat").read_text().splitlines())
+                if "usage_usec" in fields:
+                    return int(fields["usage_usec"]) / 1e6
+        raise OSError(f"this machine does not account the processor time of {self.name}")
+
     def kill(self, timeout_s: float = 20) -> None:
         """Kill every process of the group and return when none is left.
 

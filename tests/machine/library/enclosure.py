@@ -35,6 +35,11 @@ class Enclosure:
         return self._overlay.root
 
     @property
+    def processor_s(self) -> float:
+        """The processor time that its processes have used so far, in seconds."""
+        return self._group.processor_s()
+
+    @property
     def running(self) -> bool:
         """Whether there is a process 1."""
         return self._monitor is not None and not self._monitor.finished
