@@ -83,6 +83,11 @@ class Monitored:
         script = f"find /etc -maxdepth 1 {form}; find /var/lib/observability /etc/systemd/system {form}"
         return self.machine(name).succeed(f"({script}) | sort").stdout
 
+    def wait_for_journals(self) -> None:
+        """Return when the server has lines of every host: one that found no server at first tries again a bit later."""
+        for name in self.hosts:
+            self.server.machine.wait_until_succeeds(f"ls /var/log/observability/{name}/* >/dev/null", timeout_s=90)
+
     def machine(self, name: str) -> Machine:
         """Return the machine of a node."""
         return self.hosts.get(name, self.server.machine)

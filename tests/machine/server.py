@@ -18,6 +18,7 @@ from machine.library.command import CommandFailed, Result, Running
 from machine.library.image import Image, ImageStore
 from machine.library.machine import Machine
 from machine.library.sandbox import run_with_network
+from obstack.catalog.modules import ShippedModule
 from obstack.edges.modulefile import load_modules
 
 CHECKOUT: Final = Path(__file__).parents[2]
@@ -78,16 +79,21 @@ def _lock_for_hosts(root: Path, place: Path) -> None:
     """Lock what hosts of every suite need for every module that asks for no setting."""
     (place / "config" / "global.yaml").write_text(json.dumps({**SETTINGS, "server": SERVER_OF_HOSTS}))
     (place / "config" / "hosts").mkdir()
-    modules: dict[str, dict[str, Any]] = {
-        name: {}
-        for name, module in load_modules().items()
-        if all(option.optional or option.default is not None for option in module.options.values())
-    }
+    modules: dict[str, dict[str, Any]] = {module.name: {} for module in _plain_modules()}
     for number, suite in enumerate(HOST_SUITES, 1):
         host = {"address": f"192.0.2.{number}", "suite": suite, "modules": modules}
         (place / "config" / "hosts" / f"{suite}.yaml").write_text(json.dumps(host))
     keep = f"mv config/artifacts.lock.json {LOCKS}/fleet.json; rm -r config/hosts"
     run_with_network(root, ["sh", "-ec", f"cd {FOLDER}; ./observability lock; {keep}"])
+
+
+def _plain_modules() -> list[ShippedModule]:
+    """Return the modules that ask for no setting."""
+    return [
+        module
+        for module in load_modules().values()
+        if all(option.optional or option.default is not None for option in module.options.values())
+    ]
 
 
 def prometheus_of(suite: str | None) -> dict[str, Any]:
@@ -97,8 +103,10 @@ def prometheus_of(suite: str | None) -> dict[str, Any]:
 
 def _key() -> str:
     digest = hashlib.sha256(json.dumps([SETTINGS, PROMETHEUS_SUITES, HOST_SUITES]).encode())
-    for file in sorted((CHECKOUT / "modules").glob("*/module.yaml")):
-        digest.update(file.read_bytes())
+    for module in _plain_modules():
+        # Whatever else changes of a module is put on each machine anew.
+        artifact = module.module.artifact
+        digest.update(artifact.model_dump_json().encode() if artifact else b"")
     for name in FROM_NETWORK:
         place = CHECKOUT / name
         for file in sorted(place.rglob("*.py")) if place.is_dir() else [place]:

@@ -46,6 +46,7 @@ def test_a_second_apply_changes_nothing_anywhere(fleet: Monitored) -> None:
     assert {name: node["outcome"] for name, node in nodes.items()} == dict.fromkeys(ALL, "unchanged")
     assert {name: (fleet.pids(name), fleet.traces(name)) for name in ALL} == before
     assert fleet.document("drift")["exit_code"] == 0
+    fleet.wait_for_journals()
     assert fleet.document("health")["summary"] == {"healthy": len(ALL)}
 
 

@@ -125,7 +125,9 @@ def build_nodes(target: Target, site: Site, names: Collection[str], reporter: Re
     authority = InternalAuthority(secrets, site.name)
     reporter.step("Rendering")
     built = {}
-    for name in names:
+    for number, name in enumerate(names):
+        if len(names) > 1:
+            reporter.progress("Rendering", number, len(names))
         if name == site.server.name:
             built[name] = desired.build_desired(
                 site,

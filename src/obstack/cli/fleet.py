@@ -41,7 +41,7 @@ from obstack.operations.health import check_health
 from obstack.operations.inspection import Inspection, inspect
 from obstack.operations.plan import make_plan
 from obstack.plan.explain import Plan
-from obstack.plan.fleet import Wave, decide_resume, decide_waves, worst
+from obstack.plan.fleet import Wave, decide_resume, decide_waves, demand_hosts, worst
 from obstack.ports import Channel, FleetReporter, Reporter
 
 
@@ -65,8 +65,9 @@ def decide_course(
     batch: str | None,
     resume: bool,
 ) -> Course:
-    """Given a site and what the options say, return the course."""
+    """Given a site and what the options say, return the course. Raises UsageError for a canary that is no host."""
     fleet = site.fleet
+    demand_hosts(site, canaries)
     return Course(
         parallel=fleet.parallel if parallel is None else parallel,
         max_failures=fleet.max_failures if max_failures is None else max_failures,

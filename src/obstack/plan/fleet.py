@@ -62,6 +62,13 @@ def select_nodes(site: Site, hosts: Sequence[str] = (), limits: Sequence[str] = 
     return tuple(name for name in known if name in chosen)
 
 
+def demand_hosts(site: Site, names: Iterable[str]) -> None:
+    """Given names that must be hosts, canaries for example, raise UsageError for one that is not."""
+    for name in names:
+        if name not in site.hosts:
+            raise _unknown("host", name, sorted(site.hosts))
+
+
 def _limited(site: Site, limit: str, known: Sequence[str]) -> tuple[str, ...]:
     groups = group_members(site)
     found = groups[limit] if limit in groups else tuple(name for name in known if fnmatchcase(name, limit))

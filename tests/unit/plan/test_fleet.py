@@ -18,6 +18,7 @@ from obstack.plan.fleet import (
     decide_removal_waves,
     decide_resume,
     decide_waves,
+    demand_hosts,
     group_members,
     node_names,
     select_nodes,
@@ -81,6 +82,13 @@ def test_what_is_not_there_is_refused_by_name(hosts: list[str], limits: list[str
         select_nodes(SITE, hosts, limits)
     assert said in caught.value.what
     assert caught.value.do
+
+
+def test_canaries_are_hosts_and_never_the_server() -> None:
+    demand_hosts(SITE, HOSTS)
+    for name in ("mon-1", "web-9"):
+        with pytest.raises(UsageError, match=name):
+            demand_hosts(SITE, ["web-1", name])
 
 
 def test_the_nearest_name_is_offered() -> None:
