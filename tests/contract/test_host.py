@@ -56,6 +56,10 @@ class Running:
     supervisord: Supervisord
     manager: Supervisor
 
+    def pid(self, name: str) -> int:
+        """Return the process of a unit."""
+        return self.manager.states([unit for unit in self.staged.manifest.units if unit.name == name])[name].pid
+
     def gates(self, *gates: wire.GateEntry) -> list[wire.GateResult]:
         """Run gates; without any given, all of the manifest."""
         context = GateContext(self.layout.root, str(self.staged.tree), self.staged.manifest, self.manager)
@@ -92,7 +96,7 @@ class Fleet:
 
 @pytest.fixture(scope="module")
 def fleet(suite: Distribution, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    node_port, plain_port, backend_port, prometheus_port = free_ports(4)
+    node_port, plain_port, backend_port, prober_port, prometheus_port = free_ports(5)
     site = Site.model_validate(
         {
             "domain": "observability.example.org",
@@ -106,13 +110,22 @@ def fleet(suite: Distribution, tmp_path_factory: pytest.TempPathFactory) -> Iter
                     "modules": {
                         "node": {"options": {"port": node_port, "units": "ssh.service"}},
                         "plain": {"options": {"port": plain_port}},
+                        "blackbox": {"options": {"port": prober_port}},
                     },
                 }
+            },
+            "blackbox": {
+                "probes": [
+                    {"name": "metrics", "kind": "tcp", "target": f"127.0.0.1:{prometheus_port}", "hosts": ["web-1"]},
+                    # The certificate is not one that the prober trusts, which is an answer all the same.
+                    {"name": "exporter", "kind": "tls", "target": f"127.0.0.1:{node_port}", "hosts": ["web-1"]},
+                ]
             },
         }
     )
     plain = {**PLAIN, "exporter": {**PLAIN["exporter"], "backend_port": backend_port}}
-    used: ModuleSet = {**modules(plain), "node": without_systemd(load_modules())}
+    brought = load_modules()
+    used: ModuleSet = {**modules(plain), "node": without_systemd(brought), "blackbox": brought["blackbox"]}
     authority, now = InternalAuthority(Memory(), "example"), time.time()
     host_materials = HostMaterials(
         secrets={},
@@ -168,12 +181,41 @@ def test_every_gate_of_the_host_is_green(fleet: Fleet) -> None:
 
 
 def test_prometheus_scrapes_both_with_its_certificate(fleet: Fleet) -> None:
+    assert answered(fleet, *(f'up{{job="{job}",host="web-1"}} == 1' for job in ("node", "plain", "blackbox")))
+
+
+def test_a_probe_runs_from_the_host(fleet: Fleet) -> None:
+    assert answered(
+        fleet,
+        'probe_success{job="probes",probe="metrics",host="web-1",kind="tcp"} == 1',
+        'probe_success{job="probes",probe="exporter",host="web-1",kind="tls"} == 0',
+    )
+
+
+def test_prometheus_reads_a_renewed_certificate_by_itself(fleet: Fleet) -> None:
+    """Shown by one that exporters refuse, for what is accepted looks the same as before."""
+    folder = fleet.server.staged.tree / "etc/prometheus/tls"
+    kept = {name: (folder / name).read_bytes() for name in ("certificate.pem", "key.pem")}
+    stranger = InternalAuthority(Memory(), "stranger").certificate("x", ["x"], time.time(), purpose="client")
+    before = fleet.server.pid("prometheus")
+    exporter = next(unit for unit in fleet.host.staged.manifest.units if unit.name == "node-exporter")
+    (folder / "certificate.pem").write_text(stranger.chain)
+    (folder / "key.pem").write_text(stranger.key.reveal())
+    try:
+        fleet.host.manager.restart(exporter)  # open connections go on; the next one is made with what is there now
+        assert answered(fleet, 'up{job="node",host="web-1"} == 0')
+    finally:
+        for name, content in kept.items():
+            (folder / name).write_bytes(content)
+    assert answered(fleet, 'up{job="node",host="web-1"} == 1')
+    assert fleet.server.pid("prometheus") == before
+
+
+def answered(fleet: Fleet, *queries: str) -> bool:
+    """Return whether Prometheus comes to have an answer to each query, within some seconds."""
     url = f"http://127.0.0.1:{fleet.site.prometheus.port}"
-    questions = [
-        wire.GateEntry(job, "metric", "", {"url": url, "query": f'up{{job="{job}",host="web-1"}} == 1'}, 20)
-        for job in ("node", "plain")
-    ]
-    assert [(result.name, result.message) for result in fleet.server.gates(*questions) if not result.passed] == []
+    questions = [wire.GateEntry(query, "metric", "", {"url": url, "query": query}, 20) for query in queries]
+    return all(result.passed for result in fleet.server.gates(*questions))
 
 
 @pytest.mark.parametrize(

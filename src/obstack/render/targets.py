@@ -137,10 +137,7 @@ def _host_labels(site: Site, name: str) -> dict[str, str]:
 
 
 def _endpoint(site: Site, name: str, module: ResolvedModule, base: Mapping[str, str]) -> dict[str, Any]:
-    labels = {"instance": f"{name}:{module.port}", **base}
-    if module.interval != site.prometheus.scrape_interval:
-        labels["__scrape_interval__"] = module.interval
-        labels["__scrape_timeout__"] = scrape_timeout(module.interval)
+    labels = {"instance": f"{name}:{module.port}", **base, **_interval(site, module)}
     exporter = module.shipped.module.exporter
     if names(exporter.path):
         labels["__metrics_path__"] = fill_text(exporter.path, _values(site, name, module))
@@ -148,6 +145,13 @@ def _endpoint(site: Site, name: str, module: ResolvedModule, base: Mapping[str, 
         if names(text) and has_values(text, values := _values(site, name, module)):
             labels[f"__param_{parameter}"] = fill_text(text, values)
     return {"targets": [_address(site.hosts[name].address, module.port)], "labels": labels}
+
+
+def _interval(site: Site, module: ResolvedModule) -> dict[str, str]:
+    """Return the labels of a target that is scraped at another interval than most."""
+    if module.interval == site.prometheus.scrape_interval:
+        return {}
+    return {"__scrape_interval__": module.interval, "__scrape_timeout__": scrape_timeout(module.interval)}
 
 
 def _values(site: Site, name: str, module: ResolvedModule) -> dict[str, Any]:
@@ -176,17 +180,18 @@ def _host_probes(site: Site, resolved: Mapping[str, Iterable[ResolvedModule]]) -
     groups: list[dict[str, Any]] = []
     for probe in site.blackbox.probes:
         for name in probe.hosts:
-            port = next(module.port for module in resolved[name] if module.name == PROBER)
+            prober = next(module for module in resolved[name] if module.name == PROBER)
             labels = {
                 "job": PROBES,
                 "instance": probe.target,
                 "probe": probe.name,
                 "kind": probe.kind.value,
                 **_host_labels(site, name),
+                **_interval(site, prober),
                 "__param_module": MODULES[probe.kind],
                 "__param_target": probe.target,
             }
-            groups.append({"targets": [_address(site.hosts[name].address, port)], "labels": labels})
+            groups.append({"targets": [_address(site.hosts[name].address, prober.port)], "labels": labels})
     if not groups:
         return ()
     instances = tuple(group["labels"]["instance"] for group in groups)

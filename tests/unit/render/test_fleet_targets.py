@@ -153,7 +153,7 @@ def test_the_gate_of_targets_expects_the_hosts_without_answering_for_their_units
 
 def test_a_probe_runs_from_the_hosts_that_it_names() -> None:
     site = fleet_site(
-        {"web-1": {"address": "192.0.2.10", "modules": {"blackbox": {}}}},
+        {"web-1": {"address": "192.0.2.10", "modules": {"blackbox": {"scrape_interval": "30s"}}}},
         blackbox={
             "probes": [
                 {"name": "mail", "kind": "tls", "target": "mail.example.org:993", "hosts": ["web-1"]},
@@ -167,6 +167,7 @@ def test_a_probe_runs_from_the_hosts_that_it_names() -> None:
     (group,) = groups(files, "host-probes")
     assert group["targets"] == ["192.0.2.10:9115"]
     assert group["labels"]["job"] == "probes"
+    assert group["labels"]["__scrape_interval__"] == "30s"
     assert group["labels"]["__param_module"] == "tls_connect"
     assert group["labels"]["__param_target"] == "mail.example.org:993"
     assert scrape(files, "host-probes")["scheme"] == "https"
