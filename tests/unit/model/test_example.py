@@ -53,7 +53,7 @@ def test_the_example_file_is_valid_as_it_is_made(tmp_path: Path) -> None:
 def test_the_example_file_is_valid_with_every_key_set(tmp_path: Path) -> None:
     text = uncomment(example(LIVE)).replace("/srv/observability-modules", str(tmp_path))
     (tmp_path / "hosts").mkdir()
-    (tmp_path / "hosts" / "web-1.yaml").write_text("address: 192.0.2.10\n", encoding="utf-8")
+    (tmp_path / "hosts" / "web-1.yaml").write_text("address: 192.0.2.10\nmodules: {blackbox: {}}\n", encoding="utf-8")
     assert examine(tmp_path, text) == []
     site = FileConfigurations(tmp_path).load().site
     assert site.alertmanager.receivers[0].name == site.alertmanager.default_receiver == "operators"
