@@ -109,7 +109,7 @@ def _key() -> str:
         digest.update(artifact.model_dump_json().encode() if artifact else b"")
     for name in FROM_NETWORK:
         place = CHECKOUT / name
-        for file in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
+        for file in sorted(place.glob("*.py")) if place.is_dir() else [place]:
             digest.update(file.read_bytes())
     return digest.hexdigest()
 
