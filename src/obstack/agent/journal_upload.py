@@ -129,6 +129,9 @@ class Source:
         self._skip = position.cursor
         self._rest = b""
         argv = [journalctl, "--output=export", "--follow", "--no-tail", "--quiet", "--no-pager", *position.arguments()]
+        # Of all boots: --follow alone means the running one, and would leave out what was written before a power cut.
+        # --merge lifts that, and the match keeps to this machine, should it have others' journals as well.
+        argv += ["--merge", f"_MACHINE_ID={machine_identity()}"]
         self._process = subprocess.Popen(
             argv,
             stdin=subprocess.DEVNULL,
@@ -157,6 +160,12 @@ class Source:
         """End it."""
         self._process.kill()
         self._process.communicate()
+
+
+def machine_identity() -> str:
+    """Return the machine's identity, which journald writes into each entry."""
+    with open("/etc/machine-id", encoding="ascii") as stream:
+        return stream.read().strip()
 
 
 class Uploader:
