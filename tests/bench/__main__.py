@@ -9,12 +9,12 @@ from __future__ import annotations
 import argparse
 import sys
 
-from bench import command, fleet, private, rendering, report, server
+from bench import command, fleet, journals, private, rendering, report, server
 from bench.incumbents import comparison
 from bench.measure import Row
 from obstack.cli.output import print_json, print_line, table
 
-PARTS = (command, rendering, fleet, private, server, comparison)
+PARTS = (command, rendering, fleet, journals, private, server, comparison)
 
 
 def main() -> int:
