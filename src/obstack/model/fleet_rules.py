@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -52,24 +53,31 @@ def _names(site: Site) -> Iterator[Finding]:
 def _addresses(site: Site) -> Iterator[Finding]:
     """Copying a host's file and leaving its address is the likeliest slip; two names for one address may be."""
     owners: dict[str, str] = {}
+    server = _spelled(site.server.address or "")
     for name, host in site.hosts.items():
         path: Path = ("hosts", name, "address")
-        if host.address == site.server.address:
+        address = _spelled(host.address)
+        if address == server:
             yield Finding(
                 path,
                 f"must not be {host.address}, the address of the server (server.address)",
                 "Correct one of the two; the server watches itself already.",
                 rests_on=(("server", "address"),),
             )
-        elif host.address in owners:
-            other = owners[host.address]
+        elif address in owners:
+            other = owners[address]
             yield Finding(
                 path,
                 f"must not be {host.address}, which is also the address of {other}",
                 "Give each host its own; two machines behind one address need a name each.",
                 rests_on=(("hosts", other, "address"),),
             )
-        owners.setdefault(host.address, name)
+        owners.setdefault(address, name)
+
+
+def _spelled(address: str) -> str:
+    """Return an address in its one spelling: that of an IPv6 address can be written in many ways."""
+    return str(ipaddress.IPv6Address(address)) if ":" in address else address
 
 
 def _groups(site: Site) -> Iterator[Finding]:

@@ -62,7 +62,7 @@ def _finished(schema: dict[str, Any], title: str) -> dict[str, Any]:
     definitions = schema["$defs"]
     for definition in (schema, *definitions.values()):
         for name, value in definition.get("properties", {}).items():
-            definition["properties"][name] = _may_be_empty(value)
+            definition["properties"][name] = _may_be_empty(value, definitions)
     used = _used({key: value for key, value in schema.items() if key != "$defs"}, definitions)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -89,11 +89,24 @@ def _used(schema: Any, definitions: dict[str, Any]) -> set[str]:
     return found
 
 
-def _may_be_empty(value: dict[str, Any]) -> dict[str, Any]:
-    """A section that is written with all its keys still commented out is allowed, and means its defaults."""
-    if "$ref" in value.get("additionalProperties", ()):
-        return value | {"additionalProperties": _or_null(value["additionalProperties"])}
+def _may_be_empty(value: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    """A section that is written with all its keys still commented out is allowed, and means its defaults.
+
+    So is one of a mapping that needs nothing more than its name.
+    """
+    if "anyOf" in value:
+        return value | {"anyOf": [_may_be_empty(form, definitions) for form in value["anyOf"]]}
+    if "patternProperties" in value:
+        named = value["patternProperties"].items()
+        return value | {"patternProperties": {name: _or_empty(of, definitions) for name, of in named}}
+    if isinstance(value.get("additionalProperties"), dict):
+        return value | {"additionalProperties": _or_empty(value["additionalProperties"], definitions)}
     return _or_null(value) if "$ref" in value and "default" in value else value
+
+
+def _or_empty(value: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    name = str(value.get("$ref", "")).rpartition("/")[2]
+    return _or_null(value) if name and "required" not in definitions[name] else value
 
 
 def _or_null(value: dict[str, Any]) -> dict[str, Any]:

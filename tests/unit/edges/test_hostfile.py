@@ -1,5 +1,6 @@
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,19 @@ def test_an_edit_that_changes_nothing_writes_nothing(files: HostFiles) -> None:
     assert not files.edit("web-1", [KeyChange(("modules", "nginx"), gone=True)])
     after = path.stat()
     assert (after.st_mtime_ns, after.st_ino) == (before.st_mtime_ns, before.st_ino)
+
+
+def test_editors_take_turns(files: HostFiles) -> None:
+    files.add("web-1", {"address": "192.0.2.10"})
+    labels = [f"label_{number}" for number in range(8)]
+
+    def label(name: str) -> bool:
+        return HostFiles(files.folder).edit("web-1", [KeyChange(("labels", name), "x")])
+
+    with ThreadPoolExecutor(len(labels)) as pool:
+        assert all(pool.map(label, labels))
+    site = FileConfigurations(files.folder).load().site
+    assert sorted(site.hosts["web-1"].labels) == labels
 
 
 def test_a_link_to_a_file_stays_a_link(files: HostFiles) -> None:
