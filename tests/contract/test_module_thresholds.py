@@ -39,7 +39,10 @@ def judged(
     suite: Distribution, folder: Path, told: Mapping[str, bool], fleet: Fleet = FLEET, up: str = "1x30"
 ) -> subprocess.CompletedProcess[str]:
     hosts: dict[str, Any] = {
-        host: {"address": "192.0.2.1", "modules": {"nginx": {"options": {"active_connections": limit} if limit else {}}}}
+        host: {
+            "address": "192.0.2.1",
+            "modules": {"nginx": {"options": {"active_connections": limit} if limit else {}}},
+        }
         for host, (_, limit) in fleet.items()
     }
     site = Site.model_validate({"domain": "o.example.org", "hosts": hosts})

@@ -235,9 +235,9 @@ def expect(answer: Answer, status: int, what: str) -> Answer:
     return answer
 
 
-def fetch_json(url: str, what: str) -> Any:
+def fetch_json(url: str, what: str, timeout_s: float = 0.0) -> Any:
     """Return the JSON that the URL answers with 200; raise Red otherwise."""
-    answer = expect(fetch(url), 200, what)
+    answer = expect(fetch(url, timeout_s=timeout_s), 200, what)
     try:
         return json.loads(answer.body)
     except ValueError as error:

@@ -13,6 +13,10 @@ from obstack.agent import wire
 from obstack.agent.gate_probe import GateContext, Probe, Red, TargetKey, expect, fetch, fetch_json, fetch_metric
 
 READY = b"Prometheus Server is Ready"
+TARGETS_TIMEOUT_S = 20.0
+"""Describing the targets of ten thousand hosts takes Prometheus some seconds."""
+TOLD = 10
+"""So many machines that are down are named; a fleet may have hundreds."""
 CONFIGURATION_RULE = "observability_configuration_info"
 
 
@@ -126,7 +130,7 @@ def targets(gate: wire.GateEntry, context: GateContext) -> Probe:
             # The scrape that follows the act must be one of this configuration, not of the one before it.
             _demand_loaded(_groups(url), digest)
         active: dict[TargetKey, list[Mapping[str, Any]]] = {}
-        for found in _data(f"{url}/api/v1/targets?state=active")["activeTargets"]:
+        for found in _active(url):
             active.setdefault(_key(found["labels"]), []).append(found)
         problems: list[str] = []
         tolerated: list[str] = []
@@ -138,7 +142,8 @@ def targets(gate: wire.GateEntry, context: GateContext) -> Probe:
         if problems:
             more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
             raise Red(f"{problems[0]}{more}", "\n".join(problems[:50]))
-        note = f"; not of this stack: {'; '.join(tolerated)}" if tolerated else ""
+        told = [*tolerated[:TOLD], *([f"and {len(tolerated) - TOLD} more"] if len(tolerated) > TOLD else [])]
+        note = f"; not of this stack: {'; '.join(told)}" if tolerated else ""
         return f"{len(expected) - len(tolerated)} targets are up{note}"
 
     return probe
@@ -157,8 +162,7 @@ def demanded_targets(
     for url in {url for urls in before.values() for url in urls}:
         # Nobody can say what was up when Prometheus does not answer; then nothing of before is demanded.
         with contextlib.suppress(Red):
-            active = _data(f"{url}/api/v1/targets?state=active")["activeTargets"]
-            up |= {_key(target["labels"]) for target in active if target["health"] == "up"}
+            up |= {_key(target["labels"]) for target in _active(url) if target["health"] == "up"}
     return frozenset(key for key in _others(new, unproven) if key not in before or key in up)
 
 
@@ -210,8 +214,12 @@ def parse_time(text: str) -> float:
     return moment.timestamp() + float(match[2] or 0)
 
 
-def _data(url: str) -> Any:
-    answer = fetch_json(url, f"GET {url}")
+def _active(url: str) -> list[Mapping[str, Any]]:
+    return list(_data(f"{url}/api/v1/targets?state=active", TARGETS_TIMEOUT_S)["activeTargets"])
+
+
+def _data(url: str, timeout_s: float = 0.0) -> Any:
+    answer = fetch_json(url, f"GET {url}", timeout_s)
     if not isinstance(answer, dict) or answer.get("status") != "success" or "data" not in answer:
         raise Red(f"GET {url} did not succeed", str(answer)[:1024])
     return answer["data"]

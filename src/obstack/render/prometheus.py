@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from typing import Any, Final
 
 from obstack.agent.wire import DirectoryEntry, GateEntry, InputEntry, LinkEntry, ReloadEntry, StateEntry
@@ -22,6 +23,8 @@ from obstack.render.tree import RenderedFile, Rendering
 
 NAME: Final = "prometheus"
 FOLDER: Final = "etc/prometheus"
+MARGIN_S: Final = 15
+"""Beyond a scrape interval: the time in which Prometheus sees new targets, and in which one may answer."""
 
 
 def render_prometheus(site: Site, layout: Layout, materials: Materials, modules: ModuleSet) -> Rendering:
@@ -208,7 +211,11 @@ def _gates(site: Site, jobs: tuple[targets.Job, ...], digest: str) -> tuple[Gate
         ("prometheus knows its alertmanager", "prometheus-alertmanagers", alertmanagers),
         ("prometheus scrapes every target", "prometheus-targets", {"url": url, "targets": expected}),
     )
+    # A host that is looked at every two minutes cannot have been looked at within one.
+    longest_s = max((job.longest_s for job in jobs), default=0.0)
+    scraped_s = max(deadline_s, math.ceil(longest_s) + MARGIN_S if longest_s else 0)
+    deadlines = {"prometheus-targets": scraped_s}
     return tuple(
-        GateEntry(name=name, kind=kind, unit=NAME, params=params, deadline_s=deadline_s)
+        GateEntry(name=name, kind=kind, unit=NAME, params=params, deadline_s=deadlines.get(kind, deadline_s))
         for name, kind, params in probes
     )

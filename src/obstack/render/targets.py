@@ -31,7 +31,8 @@ class Job:
     """One scrape job: its file_sd groups, its targets' `instance` labels, and the unit of ours behind it, if any.
 
     A `remote` job is that of hosts: by TLS, with the server's client certificate. `path` and `parameters` are those of
-    all its targets; a target may have others by its labels. `series` is the label `job` where it is not the name.
+    all its targets; a target may have others by its labels. `series` is the label `job` where it is not the name;
+    `longest_s` is the longest interval at which a target of it is scraped, where targets differ.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Job:
     path: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict)
     series: str = ""
+    longest_s: float = 0.0
 
 
 def public_url(site: Site) -> str:
@@ -173,6 +175,7 @@ def _module_job(shipped: ShippedModule, groups: list[dict[str, Any]]) -> Job:
         remote=True,
         path="" if names(exporter.path) or exporter.path == "/metrics" else fill_text(exporter.path, {}),
         parameters={name: fill_text(text, {}) for name, text in exporter.parameters.items() if not names(text)},
+        longest_s=_longest(groups),
     )
 
 
@@ -195,7 +198,23 @@ def _host_probes(site: Site, resolved: Mapping[str, Iterable[ResolvedModule]]) -
     if not groups:
         return ()
     instances = tuple(group["labels"]["instance"] for group in groups)
-    return (Job(HOST_PROBES, "", tuple(groups), instances, remote=True, path=PROBE_PATH, series=PROBES),)
+    return (
+        Job(
+            HOST_PROBES,
+            "",
+            tuple(groups),
+            instances,
+            remote=True,
+            path=PROBE_PATH,
+            series=PROBES,
+            longest_s=_longest(groups),
+        ),
+    )
+
+
+def _longest(groups: Iterable[Mapping[str, Any]]) -> float:
+    said = {group["labels"]["__scrape_interval__"] for group in groups if "__scrape_interval__" in group["labels"]}
+    return max((duration_seconds(interval) for interval in said), default=0.0)
 
 
 def _address(host: str, port: int) -> str:

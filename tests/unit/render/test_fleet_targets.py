@@ -151,6 +151,14 @@ def test_the_gate_of_targets_expects_the_hosts_without_answering_for_their_units
     assert {"job": "database", "instance": "db-1:9104", "unit": "", "host": "db-1"} in gate.params["targets"]
 
 
+def test_the_gate_of_targets_waits_for_the_host_that_is_looked_at_most_seldom() -> None:
+    seldom = {"web-1": {"address": "192.0.2.10", "scrape_interval": "2m"}}
+    for hosts, deadline_s in ((seldom, 135), ({"web-1": {"address": "192.0.2.10"}}, 60)):
+        manifest, _ = generation(fleet_site(hosts))
+        found = {gate.kind: gate.deadline_s for gate in manifest.gates}
+        assert (found["prometheus-targets"], found["prometheus-rules"]) == (deadline_s, 60)
+
+
 def test_a_probe_runs_from_the_hosts_that_it_names() -> None:
     site = fleet_site(
         {"web-1": {"address": "192.0.2.10", "modules": {"blackbox": {"scrape_interval": "30s"}}}},
