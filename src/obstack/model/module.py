@@ -22,6 +22,8 @@ from obstack.model.scalars import ByteSize, LabelName, LabelValue, LoopbackPort,
 ABSOLUTE_PATH_PATTERN: Final = r"^/[A-Za-z0-9._@+/-]*$"
 RELATIVE_PATH_PATTERN: Final = r"^[A-Za-z0-9_][A-Za-z0-9._@+-]*(/[A-Za-z0-9_][A-Za-z0-9._@+-]*)*$"
 UNIT_PATTERN: Final = r"^[A-Za-z0-9:_.@-]+\.(service|socket|timer|target)$"
+LINK_TEMPLATE_PATTERN: Final = r"^/([A-Za-z0-9._@+/-]|\$\{[a-z][a-z0-9_]*\})*$"
+UNIT_TEMPLATE_PATTERN: Final = r"^([A-Za-z0-9:_.@-]|\$\{[a-z][a-z0-9_]*\})+\.(service|socket|timer|target)$"
 PROGRAM_PATTERN: Final = r"^[A-Za-z0-9_][A-Za-z0-9._+-]*$"
 ALERT_NAME_PATTERN: Final = r"^[A-Z][A-Za-z0-9]*$"
 METRIC_PATTERN: Final = r"^[a-zA-Z_:][a-zA-Z0-9_:]*(\{[^{}]*\})?$"
@@ -29,6 +31,8 @@ METRIC_PATTERN: Final = r"^[a-zA-Z_:][a-zA-Z0-9_:]*(\{[^{}]*\})?$"
 AbsolutePath = Annotated[str, StringConstraints(max_length=255, pattern=ABSOLUTE_PATH_PATTERN)]
 RelativePath = Annotated[str, StringConstraints(max_length=255, pattern=RELATIVE_PATH_PATTERN)]
 Template = Annotated[str, StringConstraints(max_length=4096)]
+LinkTemplate = Annotated[str, StringConstraints(max_length=255, pattern=LINK_TEMPLATE_PATTERN)]
+UnitTemplate = Annotated[str, StringConstraints(max_length=255, pattern=UNIT_TEMPLATE_PATTERN)]
 ProgramName = Annotated[str, StringConstraints(pattern=PROGRAM_PATTERN)]
 
 
@@ -61,6 +65,11 @@ class Probe(Section):
         default=Confidence.MEDIUM,
         description="How surely its yes means the service: high, medium or low.",
         examples=["high"],
+    )
+    options: dict[OptionName, OptionValue] = Field(
+        default_factory=dict,
+        description="Options of the module that its yes tells; those of the first yes count.",
+        examples=[{"version": "8.4"}],
     )
 
 
@@ -173,20 +182,22 @@ class ModuleFile(Section):
     format: FileFormat = Field(description="How it is written.", examples=["ini"])
     content: Any = Field(description="What is in it.", examples=[{"client": {"user": "${user}"}}])
     secret: bool = Field(default=False, description="Whether only the exporter may read it.", examples=[True])
-    link: AbsolutePath | None = Field(
+    link: LinkTemplate | None = Field(
         default=None,
-        description="Where else it must be seen: a link is made there (a snippet of the watched service).",
+        description="Where else it must be seen: a link is made there (a snippet of the watched service); a template. "
+        "Where it names an optional option that was not given, there is no such file.",
         examples=["/etc/nginx/conf.d/observability.conf"],
     )
-    unit: Annotated[str, StringConstraints(pattern=UNIT_PATTERN)] | None = Field(
-        default=None, description="The watched service's unit that reads it.", examples=["nginx.service"]
+    unit: UnitTemplate | None = Field(
+        default=None, description="The watched service's unit that reads it; a template.", examples=["nginx.service"]
     )
     effect: Literal["reload", "restart"] = Field(
         default="reload", description="What makes that unit take it.", examples=["reload"]
     )
     check: tuple[Text, ...] = Field(
         default=(),
-        description="The watched service's own checker, which must accept the file before its unit is acted on.",
+        description="The watched service's own checker, which must accept the file before its unit is acted on; "
+        "templates.",
         examples=[["/usr/sbin/nginx", "-t"]],
     )
 

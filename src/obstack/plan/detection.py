@@ -14,7 +14,7 @@ The rule, in docs/how-to/hosts.md too:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from obstack.agent.wire import Fact, Look, Sighting
@@ -30,7 +30,8 @@ class Detected:
     """What was found out about one module on a host.
 
     `verdict` is yes, no or unknown; `confidence` is None without a yes. `evidence` says in words what was seen, what
-    speaks for the module first. `needed` are the options that a host must give before it can run the module.
+    speaks for the module first. `needed` are the options that a host must give before it can run the module, `options`
+    those that what was seen tells.
     """
 
     module: str
@@ -39,6 +40,7 @@ class Detected:
     confidence: Confidence | None
     evidence: tuple[str, ...]
     needed: tuple[str, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def proposed(self) -> bool:
@@ -74,11 +76,19 @@ def _detected(module: Module, seen: Mapping[Look, Sighting]) -> Detected:
     needed = tuple(name for name, option in module.options.items() if option.default is None and not option.optional)
     if yes:
         evidence = tuple(dict.fromkeys([*(one.evidence for _, one in yes), *unknown]))
-        return Detected(module.name, module.title, "yes", _confidence(yes), evidence, needed)
+        options = _told(yes)
+        needed = tuple(name for name in needed if name not in options)
+        return Detected(module.name, module.title, "yes", _confidence(yes), evidence, needed, options)
     if unknown or not pairs:
         reasons = tuple(dict.fromkeys(unknown)) or ("nothing was looked at",)
         return Detected(module.name, module.title, "unknown", None, reasons, needed)
     return Detected(module.name, module.title, "no", None, tuple(one.evidence for _, one in pairs), needed)
+
+
+def _told(yes: Sequence[tuple[Probe, Sighting]]) -> Mapping[str, Any]:
+    """Return what the first yes tells of the module's options; what is active goes before what is merely there."""
+    ordered = sorted(yes, key=lambda pair: pair[1].state != "active")
+    return next((dict(probe.options) for probe, _ in ordered if probe.options), {})
 
 
 def _confidence(yes: Sequence[tuple[Probe, Sighting]]) -> Confidence:
@@ -113,7 +123,11 @@ def proposal(detected: Iterable[Detected], facts: Iterable[Fact]) -> dict[str, A
     A module that needs an option which only a person knows is left out.
     """
     values: dict[str, Any] = dict(_machine({fact.name: fact.value for fact in facts if fact.state == "known"}))
-    modules: dict[str, Any] = {one.module: {} for one in _by_name(detected) if one.proposed and not one.needed}
+    modules: dict[str, Any] = {
+        one.module: {"options": dict(one.options)} if one.options else {}
+        for one in _by_name(detected)
+        if one.proposed and not one.needed
+    }
     return values | ({"modules": modules} if modules else {})
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from obstack.agent.wire import InputEntry, LinkEntry, UnitEntry
 from obstack.catalog.modules import ResolvedModule
-from obstack.catalog.modules.template import Values, fill_content, fill_text, has_values, names
-from obstack.model.module import FileFormat, ModuleFile
+from obstack.catalog.modules.template import Values, fill_arguments, fill_content, fill_text, has_values, names
+from obstack.model.module import ABSOLUTE_PATH_PATTERN, UNIT_PATTERN, FileFormat, ModuleFile
 from obstack.render.emit import (
     Directive,
     Expression,
@@ -41,15 +42,19 @@ def render_files(place: Place, resolved: ResolvedModule, user: str, values: Modu
     """Given a module on a host, its user and values, return its files with their links and the units that read them."""
     module, unit = resolved.shipped.module, unit_of(resolved)
     folder = f"{FOLDER}/{unit}"
-    files = [_file(place, folder, file, user, values) for file in module.files]
+    given = [file for file in module.files if has_values(file.link or "", values.open)]
+    files = [_file(place, folder, file, user, values) for file in given]
     files += [RenderedFile(f"{folder}/{FILES}/{name}", content) for name, content in resolved.shipped.files.items()]
     if module.service is not None and has_web_config(resolved):
         files += [RenderedFile(f"{folder}/web.yml", yaml_bytes(WEB_CONFIG)), *place.tls_files(unit, user)]
-    linked = [file for file in module.files if file.link is not None]
+    linked = [(file, file.link) for file in given if file.link is not None]
     return Rendering(
         files=tuple(files),
-        links=tuple(LinkEntry(f"{place.layout.root}{file.link}", f"{folder}/{file.path}") for file in linked),
-        units=tuple(_foreign(folder, file) for file in linked if file.unit is not None),
+        links=tuple(
+            LinkEntry(f"{place.layout.root}{_filled(link, ABSOLUTE_PATH_PATTERN, values)}", f"{folder}/{file.path}")
+            for file, link in linked
+        ),
+        units=tuple(_foreign(folder, file, file.unit, values) for file, _ in linked if file.unit is not None),
     )
 
 
@@ -59,9 +64,18 @@ def has_web_config(resolved: ResolvedModule) -> bool:
     return exporter.through is None and exporter.tls == "web-config"
 
 
-def _foreign(folder: str, file: ModuleFile) -> UnitEntry:
+def _foreign(folder: str, file: ModuleFile, unit: str, values: ModuleValues) -> UnitEntry:
     inputs = (InputEntry(f"{folder}/{file.path}", file.effect),)
-    return UnitEntry(str(file.unit), "", inputs=inputs, check=file.check)
+    check = fill_arguments(file.check, values.open)
+    return UnitEntry(_filled(unit, UNIT_PATTERN, values), "", inputs=inputs, check=check)
+
+
+def _filled(template: str, pattern: str, values: ModuleValues) -> str:
+    """Fill the place of a link or the name of a unit; what a value made of it must have the form that it had."""
+    text = fill_text(template, values.open)
+    if not re.fullmatch(pattern, text) or ".." in text.split("/"):
+        raise refuse("the place of a link or the name of a unit", text)
+    return text
 
 
 def _file(place: Place, folder: str, file: ModuleFile, user: str, values: ModuleValues) -> RenderedFile:

@@ -123,6 +123,18 @@ def test_a_proposal_names_suite_architecture_and_the_modules_that_need_nothing_m
     assert [(one.module, one.needed) for one in left_out(detected)] == [("postgres", ("password",))]
 
 
+def test_what_was_seen_tells_options_and_what_is_active_goes_first() -> None:
+    old = {"unit": "php8.2-fpm.service", "options": {"version": "8.2"}}
+    new = {"unit": "php8.4-fpm.service", "options": {"version": "8.4"}}
+    php = module(old, new, name="php-fpm", version={})
+    sightings = [seen("unit", "php8.2-fpm.service", state="idle"), seen("unit", "php8.4-fpm.service", state="active")]
+    detected = decide_detected([php], sightings)
+    assert proposal(detected, ()) == {"modules": {"php-fpm": {"options": {"version": "8.4"}}}}
+    assert left_out(detected) == ()
+    detected = decide_detected([php], [seen("unit", "php8.2-fpm.service", state="enabled")])
+    assert proposal(detected, ()) == {"modules": {"php-fpm": {"options": {"version": "8.2"}}}}
+
+
 @pytest.mark.parametrize("facts", [(), (Fact("os", "unknown"), Fact("architecture", "known", "riscv64"))])
 def test_what_is_not_known_is_not_proposed(facts: tuple[Fact, ...]) -> None:
     assert proposal([Detected("redis", "Redis", "no", None, ("nothing",))], facts) == {}

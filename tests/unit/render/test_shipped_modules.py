@@ -12,6 +12,7 @@ from obstack.agent.wire import ArchiveEntry
 from obstack.catalog.artifact import Archive, Artifact
 from obstack.catalog.modules import module_findings
 from obstack.edges.modulefile import load_modules
+from obstack.errors import UsageError
 from obstack.model.module import ModuleArtifact
 from obstack.model.site import Site
 from obstack.plan.generation import build_generation
@@ -61,3 +62,26 @@ def test_a_module_needs_nothing_but_its_name(names: list[str]) -> None:
     for name in names:
         if MODULES[name].rules.alerts:
             assert f"etc/prometheus/rules/modules-{name}.yml" in files
+
+
+def php(**options: Any) -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:
+    """Return the links below /etc/php and the checkers of units of the machine that the module php-fpm leads to."""
+    host = {"address": "192.0.2.10", "modules": {"php-fpm": {"options": options}}, "logs": False}
+    server = {"name": "mon-1", "address": "192.0.2.1"}
+    chosen = Site.model_validate({"domain": "o.example.org", "server": server, "hosts": {"web-1": host}})
+    rendered = render_host(chosen, "web-1", SERVER, settled(), MODULES)
+    links = {link.path: link.target for link in rendered.links if link.path.startswith("/etc/php")}
+    return links, {unit.name: unit.check for unit in rendered.units if not unit.file and unit.name.startswith("php")}
+
+
+def test_a_snippet_goes_where_an_option_says_and_nowhere_without_it() -> None:
+    assert php() == ({}, {})
+    assert php(version="8.4") == (
+        {"/etc/php/8.4/fpm/pool.d/zz-observability.conf": "etc/observability-exporters/phpfpm-exporter/pool.conf"},
+        {"php8.4-fpm.service": ("/usr/sbin/php-fpm8.4", "-t")},
+    )
+
+
+def test_a_value_cannot_lead_a_link_elsewhere() -> None:
+    with pytest.raises(UsageError, match="the place of a link"):
+        php(version="8.4/../../../etc/cron.d")

@@ -23,6 +23,7 @@ def module_faults(module: Module, files: Collection[str], folder: str) -> list[F
     return [
         *_name(module, folder),
         *_options(module),
+        *_told_options(module),
         *_endpoint(module),
         *_service(module),
         *_file_rules(module),
@@ -51,6 +52,16 @@ def _options(module: Module) -> Iterator[Finding]:
             if refused is not None:
                 yield Finding((*path, "default"), f"{refused}, but is {show(option.default)}", "Correct the default.")
         yield from _kinds(path, option)
+
+
+def _told_options(module: Module) -> Iterator[Finding]:
+    for index, probe in enumerate(module.detect):
+        for name, value in probe.options.items():
+            path: Path = ("detect", index, "options", name)
+            if name not in module.options:
+                yield Finding(path, f"{name} is not an option", f"{nearest(name, module.options)}Describe it first.")
+            elif (refused := refusal(module.options[name], value)) is not None:
+                yield Finding(path, f"{refused}, but is {show(value)}", "Correct it.")
 
 
 def _kinds(path: Path, option: Option) -> Iterator[Finding]:
@@ -182,6 +193,8 @@ def _places(module: Module) -> Iterator[tuple[Path, str]]:
         yield from _strings(("service", "environment"), service.environment)
     for index, file in enumerate(module.files):
         yield from _strings(("files", index, "content"), file.content)
+        for key in ("link", "unit", "check"):
+            yield from _strings(("files", index, key), getattr(file, key))
     if account is not None:
         for key in ("command", "create", "remove"):
             yield from _strings(("account", key), getattr(account, key))
