@@ -82,7 +82,7 @@ def command(
             resume=resume,
         )
         return FleetApply(nodes, course, quiet, wait_s, as_json).run(ask=not yes)
-    return _apply_one(nodes, yes=yes, wait_s=wait_s, quiet=quiet, as_json=as_json)
+    return apply_one(nodes, yes=yes, wait_s=wait_s, quiet=quiet, as_json=as_json)
 
 
 def desired_of(nodes: Nodes, progress: Reporter) -> Desired:
@@ -93,7 +93,8 @@ def desired_of(nodes: Nodes, progress: Reporter) -> Desired:
     return build_nodes(nodes.target, nodes.site, (name,), progress)[name]
 
 
-def _apply_one(nodes: Nodes, *, yes: bool, wait_s: float, quiet: bool, as_json: bool) -> int:
+def apply_one(nodes: Nodes, *, yes: bool, wait_s: float, quiet: bool, as_json: bool) -> int:
+    """Given a single node, plan and ask unless `yes`, apply, print how it ended, and return the exit code."""
     with reporter(quiet=quiet) as progress:
         desired = desired_of(nodes, progress)
         node = desired.manifest.node

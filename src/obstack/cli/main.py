@@ -32,7 +32,7 @@ COMMANDS: dict[str, Command] = {
     "config": Command("obstack.cli.config", "Begin, check, show and compare the configuration."),
     "host": Command("obstack.cli.host", "Add, list, show, detect, check, bundle and remove monitored hosts."),
     "module": Command("obstack.cli.module", "Show, enable, check and write modules: what runs on monitored hosts."),
-    "cert": Command("obstack.cli.cert", "Show the certificates between server and hosts."),
+    "cert": Command("obstack.cli.cert", "Show and renew the certificates between server and hosts."),
     "lock": Command(
         "obstack.cli.lock",
         "Resolve the components' versions and write them with their SHA-256 into artifacts.lock.json.",

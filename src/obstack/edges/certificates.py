@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from obstack.model.secret import Secret
-from obstack.plan.certificates import AUTHORITY_NAMES, Issued, Purpose, Signer, Standing, host_names
+from obstack.plan.certificates import AUTHORITY_NAMES, Issued, Purpose, Signer, Standing, host_names, waiting_note
 from obstack.render.materials import Certificate
 
 AUTHORITY_LIFE: Final = datetime.timedelta(days=3650)
@@ -139,6 +139,7 @@ class InternalAuthority:
 
         Raises ChangeFailed.
         """
+        self._keeper.forget(waiting_note(host))
         return self.forget(*host_names(host))
 
     def _authority(self, by: Signer, moment: datetime.datetime) -> Pair:

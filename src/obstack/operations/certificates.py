@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Protocol
 
 from obstack.errors import UsageError
 from obstack.model.site import Site
@@ -17,9 +17,8 @@ from obstack.plan.certificates import (
     Standing,
     host_names,
     node_of,
+    waiting_note,
 )
-
-NOTE_PREFIX: Final = "renewing-"
 
 
 class Book(Protocol):
@@ -86,11 +85,17 @@ def list_certificates(site: Site, book: Book, notes: Notes, now: float) -> tuple
 
 
 def choose(
-    certificates: Sequence[Certificate], names: Sequence[str], *, everything: bool, if_due: bool
+    certificates: Sequence[Certificate],
+    names: Sequence[str],
+    *,
+    everything: bool,
+    if_due: bool,
+    apart: Collection[str] = (),
 ) -> tuple[Certificate, ...]:
     """Given all certificates and what the command line says, return those to be renewed.
 
-    Authorities are renewed only by name. Raises UsageError for a name that there is not.
+    Authorities, and those of nodes `apart` that a bundle is carried to, are renewed only by name: until that bundle
+    is made, what their node has must be seen to become due. Raises UsageError for a name that there is not.
     """
     known = {certificate.issued.name: certificate for certificate in certificates}
     for name in names:
@@ -104,22 +109,29 @@ def choose(
                 do="observability cert status",
             )
     every = everything or not names
-    chosen = [c for c in certificates if c.issued.name in names or (every and not c.issued.is_authority)]
+    chosen = [
+        c
+        for c in certificates
+        if c.issued.name in names or (every and not c.issued.is_authority and c.node not in apart)
+    ]
     return tuple(c for c in chosen if not if_due or c.standing is not Standing.VALID)
 
 
-def give_up(site: Site, certificates: Iterable[Certificate], book: Book, notes: Notes) -> tuple[str, ...]:
+def give_up(
+    site: Site, certificates: Iterable[Certificate], book: Book, notes: Notes, apart: Collection[str] = ()
+) -> tuple[str, ...]:
     """Give certificates up, and note the nodes concerned; return them with those that waited before, the server last.
 
     The next time that a node is rendered, a new certificate is made. What an authority signed is made anew with it,
-    and what trusts it is on every node.
+    and what trusts it is on every node. Nodes `apart` are left out: nobody can apply them from here.
     """
     concerned = set(waiting_nodes(site, notes))
     for certificate in certificates:
         concerned |= _nodes(site) if certificate.issued.is_authority else {certificate.node}
+    concerned -= set(apart)
     # Noted first: a run that dies between the two applies nodes that have nothing to change.
     for node in concerned:
-        notes.keep(f"{NOTE_PREFIX}{node}", b"\n")
+        notes.keep(waiting_note(node), b"\n")
     book.forget(*(certificate.issued.name for certificate in certificates))
     return tuple(node for node in (*site.hosts, site.server.name) if node in concerned)
 
@@ -127,12 +139,12 @@ def give_up(site: Site, certificates: Iterable[Certificate], book: Book, notes: 
 def settle(notes: Notes, nodes: Iterable[str]) -> None:
     """Given nodes that have been applied, note that they no longer wait."""
     for node in nodes:
-        notes.forget(f"{NOTE_PREFIX}{node}")
+        notes.forget(waiting_note(node))
 
 
 def waiting_nodes(site: Site, notes: Notes) -> tuple[str, ...]:
     """Return the nodes that have not been applied since a certificate of theirs was renewed."""
-    return tuple(node for node in (*site.hosts, site.server.name) if notes.kept(f"{NOTE_PREFIX}{node}") is not None)
+    return tuple(node for node in (*site.hosts, site.server.name) if notes.kept(waiting_note(node)) is not None)
 
 
 def _nodes(site: Site) -> set[str]:

@@ -68,6 +68,11 @@ def host_names(host: str) -> tuple[str, ...]:
     return tuple(f"{prefix}{host}" for prefix in HOST_PREFIXES)
 
 
+def waiting_note(node: str) -> str:
+    """Given a node, return the name of the note that it has not been applied since a certificate was renewed."""
+    return f"renewing-{node}"
+
+
 def node_of(name: str, server: str) -> str:
     """Given the name of a certificate and the server's, return the node that has its key."""
     for prefix in HOST_PREFIXES:

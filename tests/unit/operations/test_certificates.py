@@ -109,3 +109,19 @@ def test_an_unknown_name_is_refused_with_the_nearest(secrets: FileSecrets) -> No
     authority(secrets)
     with pytest.raises(UsageError, match="Did you mean host-web-1"):
         choose(looked(secrets, NOW), ("host-web1",), everything=False, if_due=False)
+
+
+def test_a_host_served_by_bundles_keeps_its_certificate_in_sight_until_its_next_bundle(secrets: FileSecrets) -> None:
+    book = authority(secrets)
+    due = choose(looked(secrets, NOW + 2 * DAY), (), everything=False, if_due=True, apart=("web-2",))
+    assert due == ()
+    named = choose(looked(secrets, NOW), ("authority",), everything=False, if_due=False, apart=("web-2",))
+    assert give_up(SITE, named, book, secrets, apart=("web-2",)) == ("web-1", "mon-1")
+
+
+def test_a_host_that_is_removed_no_longer_waits(secrets: FileSecrets) -> None:
+    book = authority(secrets)
+    due = choose(looked(secrets, NOW + 2 * DAY), (), everything=False, if_due=True)
+    assert give_up(SITE, due, book, secrets) == ("web-2",)
+    book.forget_host("web-2")
+    assert waiting_nodes(SITE, secrets) == ()

@@ -1,0 +1,97 @@
+"""`observability cert renew`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import click
+
+from obstack.cli.composition import SystemClock, file_secrets, load_site
+from obstack.cli.lazy import documented
+from obstack.cli.nodes import Nodes
+from obstack.cli.options import Target, json_option, quiet_option, target_options, wait_option
+from obstack.cli.output import print_json, print_line
+from obstack.edges.certificates import InternalAuthority
+from obstack.edges.secrets import FileSecrets
+from obstack.model.site import Site
+from obstack.operations.certificates import choose, give_up, list_certificates, settle
+from obstack.plan.fleet import by_bundle
+
+
+@documented(
+    "observability cert renew --if-due",
+    "observability cert renew front-door host-web-1",
+    "observability cert renew --all --wait 120",
+    "observability cert renew scrape-authority",
+)
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--all", "everything", is_flag=True, help="All certificates; authorities are renewed by name only.")
+@click.option("--if-due", is_flag=True, help="Only those with a third of their life or less left.")
+@target_options()
+@wait_option
+@quiet_option
+@json_option
+def command(
+    *,
+    names: tuple[str, ...],
+    everything: bool,
+    if_due: bool,
+    target: Target,
+    wait_s: float,
+    quiet: bool,
+    as_json: bool,
+) -> int:
+    """Renew certificates, and apply the machines that have them.
+
+    Exactly the machines concerned are applied, and those that were away the last time. The server's timer,
+    observability-renew.timer, runs this with --if-due. A host that is served by bundles gets its new certificate with
+    its next bundle.
+    """
+    if not (names or everything or if_due):
+        raise click.UsageError("Give names of certificates, or --all, or --if-due.")
+    if names and everything:
+        raise click.UsageError("--all goes without names.")
+    site, secrets = load_site(target), file_secrets(target)
+    book = InternalAuthority(secrets, site.name)
+    certificates = list_certificates(site, book, secrets, SystemClock().now())
+    apart = by_bundle(site, site.hosts)
+    chosen = choose(certificates, names, everything=everything, if_due=if_due, apart=apart)
+    nodes = give_up(site, chosen, book, secrets, apart=apart)
+    if nodes:
+        return Renewal(target, site, secrets, nodes).run(wait_s=wait_s, quiet=quiet, as_json=as_json)
+    if as_json:
+        print_json({"nodes": [], "exit_code": 0})
+    else:
+        print_line("no certificate is due" if if_due else "there is no certificate to renew")
+    return 0
+
+
+@dataclass(frozen=True)
+class Renewal:
+    """The machines that are applied for their certificates."""
+
+    target: Target
+    site: Site
+    secrets: FileSecrets
+    nodes: tuple[str, ...]
+
+    def run(self, *, wait_s: float, quiet: bool, as_json: bool) -> int:
+        """Apply them, note which now have what was renewed, and return the exit code."""
+        if not self.site.hosts:
+            from obstack.cli.apply import apply_one
+
+            code = apply_one(Nodes(self.target, None), yes=True, wait_s=wait_s, quiet=quiet, as_json=as_json)
+            settle(self.secrets, self.nodes if code == 0 else ())
+            return code
+        from obstack.cli.fleet import FleetApply, decide_course
+        from obstack.edges.run_record import FileRunRecord
+
+        # One host that fails must not let the certificates of the others expire.
+        course = decide_course(
+            self.site, parallel=None, max_failures=len(self.nodes), canaries=(), batch=None, resume=False
+        )
+        nodes = Nodes(self.target, self.site, self.nodes)
+        code = FleetApply(nodes, course, quiet, wait_s, as_json).run(ask=False)
+        record = FileRunRecord(self.target.configuration).read()
+        settle(self.secrets, record.done & set(self.nodes) if record else ())
+        return code
