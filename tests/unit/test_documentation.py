@@ -14,7 +14,7 @@ import pytest
 from obstack.cli.main import cli
 
 CHECKOUT = Path(__file__).parents[2]
-DOCUMENTS = sorted((*CHECKOUT.glob("*.md"), *(CHECKOUT / "docs").rglob("*.md")))
+DOCUMENTS = sorted((*CHECKOUT.glob("*.md"), *(CHECKOUT / "docs").rglob("*.md"), *(CHECKOUT / "modules").rglob("*.md")))
 
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ +(.+)$", re.MULTILINE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from obstack.catalog.modules.options import refusal
-from obstack.catalog.modules.resolve import NODE, enabled_modules, merged_options, module_uses
+from obstack.catalog.modules.resolve import NODE, enabled_modules, merged_options, module_uses, usage_key
 from obstack.catalog.modules.shipped import PORT, ModuleSet, ShippedModule
 from obstack.model.host import Host, ModuleUse
 from obstack.model.module import Option, OptionType
@@ -22,10 +22,16 @@ def module_findings(site: Site, modules: ModuleSet) -> list[Finding]:
     found: list[Finding] = []
     for name, group in site.fleet.groups.items():
         found.extend(_uses(("fleet", "groups", name, "modules"), group.modules, modules))
+    fine: set[object] = set()
     for name, host in site.hosts.items():
+        key = usage_key(host)
+        if key in fine:  # most hosts of a large fleet say the same of their modules
+            continue
         path: Path = ("hosts", name)
-        found.extend(_uses((*path, "modules"), host.modules, modules))
-        found.extend(_host(site, path, host, modules))
+        of_host = [*_uses((*path, "modules"), host.modules, modules), *_host(site, path, host, modules)]
+        if not of_host:
+            fine.add(key)
+        found.extend(of_host)
     found.extend((*_probes(site), *_jobs(site)))
     return list(dict.fromkeys(found))  # what a group lacks is found again at each of its hosts
 

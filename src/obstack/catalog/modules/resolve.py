@@ -46,7 +46,7 @@ def resolve_hosts(site: Site, modules: ModuleSet) -> Mapping[str, tuple[Resolved
     answers: dict[object, tuple[ResolvedModule, ...]] = {}
     found: dict[str, tuple[ResolvedModule, ...]] = {}
     for name, host in site.hosts.items():
-        key = _key(host)
+        key = usage_key(host)
         if key not in answers:
             answers[key] = _resolve(site, modules, host)
         found[name] = answers[key]
@@ -105,7 +105,8 @@ def _interval(site: Site, host: Host, module: str) -> str:
     return site.prometheus.scrape_interval
 
 
-def _key(host: Host) -> object:
+def usage_key(host: Host) -> object:
+    """Given a host, return what decides about its modules: hosts with equal ones run the same in the same way."""
     uses = tuple(
         (
             name,
