@@ -111,3 +111,9 @@ def test_a_machine_is_called_as_the_generation_in_force_calls_it(root: Path) -> 
         assert open_channel(target).node == "localhost"
     os.unlink(Paths(str(root)).current)
     assert open_channel(target).node == "localhost"
+
+
+@pytest.mark.parametrize("verb", ["show", "validate", "enable", "disable"])
+def test_modules_are_completed(verb: str) -> None:
+    assert completed("module", verb, incomplete="ng") == ["nginx"]
+    assert {"haproxy", "node"} <= set(completed("module", verb))
