@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -22,25 +23,55 @@ from obstack.operations.plan import make_plan
 from obstack.operations.preflight import Preflight
 
 
-@documented("observability setup --observability", "observability setup --observability --yes --json")
+@documented(
+    "observability setup --observability",
+    "observability setup --observability --yes --json",
+    "observability setup --monitored-host 192.0.2.1 --ssh admin@mon-1.example.org",
+)
 @click.option("--observability", is_flag=True, help="Set this machine up as the server of the stack.")
+@click.option(
+    "--monitored-host", "server", metavar="SERVER_ADDRESS", help="Set this machine up as a host of that server."
+)
+@click.option("--ssh", metavar="[USER@]SERVER", help="Where ssh goes from here. [default: the server's address]")
+@click.option("--name", metavar="NAME", help="Name of this host. [default: its host name]")
+@click.option("--address", metavar="ADDRESS", help="Where the server scrapes it. [default: what leads to the server]")
+@click.option("--server-program", metavar="PATH", help="The program on the server. [default: observability]")
 @target_options(Scope.SERVER)
 @yes_option
 @wait_option
 @quiet_option
 @json_option
-def command(*, observability: bool, target: Target, yes: bool, wait_s: float, quiet: bool, as_json: bool) -> int:
+def command(
+    *,
+    observability: bool,
+    server: str | None,
+    ssh: str | None,
+    name: str | None,
+    address: str | None,
+    server_program: str | None,
+    target: Target,
+    yes: bool,
+    wait_s: float,
+    quiet: bool,
+    as_json: bool,
+) -> int:
     """Set a machine up: preflight, plan, confirmation, one transaction, and every gate green.
 
-    Running it again is an apply: what is in place already is not touched.
+    Running it again is an apply: what is in place already is not touched. With --monitored-host this machine asks the
+    server by ssh for all it takes, applies that, and has the server take it in.
     """
+    joining = {"--ssh": ssh, "--name": name, "--address": address, "--server-program": server_program}
+    if server is not None:
+        return _join(server, joining, observability=observability, yes=yes, as_json=as_json)
+    if any(joining.values()):
+        raise click.UsageError(f"{', '.join(joining)} go with --monitored-host only.")
     if not observability:
         raise UsageError(
             code="usage",
             what="It was not said what to set up.",
             where="the command line of `observability setup`",
             state="nothing was touched",
-            do="observability setup --observability",
+            do="observability setup --observability    or: observability setup --monitored-host SERVER_ADDRESS",
         )
     with reporter(quiet=quiet) as progress:
         judged = judge(target, progress)
@@ -66,6 +97,16 @@ def command(*, observability: bool, target: Target, yes: bool, wait_s: float, qu
     if reply.fault is None:
         lines += ["", *_next_steps(access, len(desired.site.hosts))]
     return conclude(reply, reply_document(node, reply, seconds) | access, lines, as_json=as_json)
+
+
+def _join(server: str, joining: Mapping[str, str | None], *, observability: bool, yes: bool, as_json: bool) -> int:
+    """Set this machine up as a host of a server, and return the exit code."""
+    from obstack.agent import join
+
+    if observability:
+        raise click.UsageError("A machine is either the server or one of its hosts.")
+    words = [word for option, value in joining.items() if value for word in (option, value)]
+    return join.main([*words, *(["--yes"] if yes else []), *(["--json"] if as_json else []), "--", server])
 
 
 def _demand_ready(judged: Preflight, *, as_json: bool) -> None:

@@ -29,12 +29,21 @@ def detect(channel: Channel, modules: ModuleSet, reporter: Reporter) -> Detectio
     Raises Unreachable and what the agent refuses.
     """
     reporter.step(f"Looking at {channel.node}")
-    known = [shipped.module for shipped in modules.values()]
-    reply = read(channel, "detect", reporter, {"looks": [wire.encode(one) for one in looks_of(known)]})
-    sightings = [wire.decode(wire.Sighting, item) for item in reply.data["sightings"]]
-    facts = [wire.decode(wire.Fact, item) for item in reply.data["facts"]]
-    detected = decide_detected(known, sightings)
-    return Detection(channel.node, detected, proposal(detected, facts), left_out(detected))
+    reply = read(channel, "detect", reporter, {"looks": looks(modules)})
+    return judge_seen(channel.node, modules, reply.data)
+
+
+def looks(modules: ModuleSet) -> list[Any]:
+    """Given all modules, return what an agent is to look for, as it goes into a request."""
+    return [wire.encode(one) for one in looks_of([shipped.module for shipped in modules.values()])]
+
+
+def judge_seen(node: str, modules: ModuleSet, seen: Mapping[str, Any]) -> Detection:
+    """Given what an agent answered (`sightings` and `facts`), return what it means. Raises WireError for other data."""
+    sightings = [wire.decode(wire.Sighting, item) for item in seen["sightings"]]
+    facts = [wire.decode(wire.Fact, item) for item in seen["facts"]]
+    detected = decide_detected([shipped.module for shipped in modules.values()], sightings)
+    return Detection(node, detected, proposal(detected, facts), left_out(detected))
 
 
 def write_detected(editor: HostEditor, name: str, written: Mapping[str, Any], detection: Detection) -> tuple[str, ...]:

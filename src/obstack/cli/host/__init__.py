@@ -14,6 +14,10 @@ COMMANDS: dict[str, Command] = {
     "check": Command(
         "obstack.cli.host.check", "Judge whether a host can be monitored: reached, permitted, fitting, free."
     ),
+    "join": Command(
+        "obstack.cli.host.join",
+        "Answer a host that sets itself up: describe it, say what its agent is to look for, and write what that saw.",
+    ),
     "bundle": Command(
         "obstack.cli.host.bundle", "Write one file that makes a host without network or SSH what it must be."
     ),

@@ -1,0 +1,91 @@
+"""A host sets itself up with nothing but python3, ssh and the checkout."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from machine.library.command import Result
+from machine.library.image import Image
+from machine.library.session import Machines
+from machine.monitored import Monitored, monitored
+from machine.server import CHECKOUT, FOLDER
+
+pytestmark = pytest.mark.machine
+
+HOST = "web-1"
+
+
+@pytest.fixture(scope="module")
+def fleet(
+    machines: Machines, program_images: Mapping[str, Image], minimal_images: Mapping[str, Image]
+) -> Iterator[Monitored]:
+    """A server that is set up and knows no host, and a machine whose root may log in there."""
+    made = monitored(machines, program_images, minimal_images, {HOST: "bookworm"})
+    made.forget(HOST)
+    made.server.set_up()
+    host, server = made.hosts[HOST], made.server.machine
+    for name in ("scripts", "src"):
+        host.push(CHECKOUT / name, f"{FOLDER}/{name}")
+    host.succeed("ssh-keygen -q -t ed25519 -N '' -f /root/.ssh/id_ed25519")
+    server.write("/root/.ssh/authorized_keys", host.succeed(["cat", "/root/.ssh/id_ed25519.pub"]).stdout, 0o600)
+    server.wait_for_unit("ssh.service")
+    host.wait_until_succeeds(f"ssh-keyscan {server.address} >> /root/.ssh/known_hosts", timeout_s=20)
+    yield made
+
+
+def join(fleet: Monitored, *words: str) -> Result:
+    program = ["--server-program", f"{FOLDER}/observability"]
+    argv = ["scripts/setup-monitored-host.sh", fleet.server.machine.address, *program, *words]
+    return fleet.hosts[HOST].run(argv, directory=FOLDER, timeout_s=240)
+
+
+def document(fleet: Monitored, *words: str, code: int = 0) -> Any:
+    result = join(fleet, *words, "--json")
+    assert result.code == code, result
+    return json.loads(result.stdout)
+
+
+def test_without_a_confirmation_nothing_is_changed_here(fleet: Monitored) -> None:
+    refused = join(fleet)
+    assert refused.code == 2, refused
+    assert "error[confirmation-needed]" in refused.stderr
+    assert "node-exporter: it is new" in refused.stderr
+    fleet.hosts[HOST].fail("test -e /var/lib/observability/current")
+
+
+def test_it_is_described_set_up_and_taken_in(fleet: Monitored) -> None:
+    fleet.server.machine.succeed(f"rm {FOLDER}/config/hosts/{HOST}.yaml")
+    result = document(fleet, "--yes")
+    assert (result["host"], result["address"], result["added"]) == (HOST, fleet.hosts[HOST].address, True)
+    assert "suite" in result["detected"]
+    assert result["host_result"]["outcome"] == "committed"
+    assert "error" not in result["server_result"]
+    described = fleet.document("host", "show", HOST)
+    assert described["host"]["address"] == fleet.hosts[HOST].address if "host" in described else described
+    fleet.server.wait_for_series(f'up{{host="{HOST}"}} == 1')
+    fleet.hosts[HOST].succeed("systemctl is-active node-exporter")
+    fleet.hosts[HOST].fail("ls /tmp/observability-*")
+
+
+def test_a_second_time_changes_nothing(fleet: Monitored) -> None:
+    before = fleet.traces(HOST)
+    result = document(fleet, "--yes")
+    assert (result["added"], result["detected"]) == (False, [])
+    assert result["host_result"]["outcome"] == "unchanged"
+    assert fleet.traces(HOST) == before
+
+
+def test_a_server_that_cannot_be_reached_or_has_no_program_is_named(fleet: Monitored) -> None:
+    assert document(fleet, "--ssh", "nobody-here@127.0.0.1", code=6)["error"]["code"] == "server-unreachable"
+    missing = document(fleet, "--server-program", "/srv/nothing-there", code=6)
+    assert missing["error"]["code"] == "server-program-missing"
+    assert "--server-program" in missing["error"]["do"]
+
+
+def test_what_the_server_refuses_is_told_here(fleet: Monitored) -> None:
+    refused = document(fleet, "--name", "Not A Name", "--yes", code=2)
+    assert "on the server: " in refused["error"]["do"]
