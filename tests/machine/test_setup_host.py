@@ -64,8 +64,9 @@ def test_it_is_described_set_up_and_taken_in(fleet: Monitored) -> None:
     assert "suite" in result["detected"]
     assert result["host_result"]["outcome"] == "committed"
     assert "error" not in result["server_result"]
-    described = fleet.document("host", "show", HOST)
-    assert described["host"]["address"] == fleet.hosts[HOST].address if "host" in described else described
+    described = fleet.server.machine.succeed(["cat", f"{FOLDER}/config/hosts/{HOST}.yaml"]).stdout
+    assert "ssh: null\n" in described
+    assert "suite: bookworm\n" in described
     fleet.server.wait_for_series(f'up{{host="{HOST}"}} == 1')
     fleet.hosts[HOST].succeed("systemctl is-active node-exporter")
     fleet.hosts[HOST].fail("ls /tmp/observability-*")

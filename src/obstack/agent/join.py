@@ -88,7 +88,7 @@ class Joining:
         address = self.wish.address or _own_address(self.wish.server)
         self.document |= {"host": name, "address": address, "server": self.wish.server}
         self._step(f"Describing {name} on {self.wish.server}")
-        described = self._server("host", "join", name, "--address", address)
+        described = self._server("host", "join", name, "--address", address, "--json")
         self.document["added"] = described["added"]
         self._step("Detecting services here")
         self.document["detected"] = self._detect(name, described["looks"])
@@ -134,7 +134,7 @@ class Joining:
         reply = wire.decode(wire.Reply, json.loads(done.stdout.splitlines()[-1])) if done.stdout else None
         if reply is None or reply.fault is not None:
             raise _failed("this machine could not be looked at", reply.fault.what if reply and reply.fault else "")
-        found = self._server("host", "join", name, "--seen", "-", stdin=json.dumps(reply.data).encode())
+        found = self._server("host", "join", name, "--seen", "-", "--json", stdin=json.dumps(reply.data).encode())
         return list(found["added"])
 
     def _fetch(self, name: str) -> Path:
@@ -233,7 +233,8 @@ class Joining:
         try:
             error = json.loads(done.stdout)["error"]
         except (ValueError, KeyError, TypeError):
-            return _failed(f"`observability {shlex.join(words)}` ended with {done.returncode} on the server", "")
+            what = f"`observability {shlex.join(words)}` ended with {done.returncode} on the server"
+            return _failed(what, "", exit_code=done.returncode)
         return AgentError(
             exit_code=done.returncode,
             code=str(error["code"]),
@@ -276,9 +277,9 @@ def _own_address(server: str) -> str:
         ) from error
 
 
-def _failed(what: str, detail: str) -> AgentError:
+def _failed(what: str, detail: str, exit_code: int = CHANGE_FAILED) -> AgentError:
     return AgentError(
-        exit_code=CHANGE_FAILED,
+        exit_code=exit_code,
         code="joining-failed",
         what=f"Setting this host up did not succeed: {what}.",
         where=platform.node(),
