@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from obstack.content.groups import rule_files
+from obstack.content.module_rules import default_group
 from obstack.content.rules import Alert
+from obstack.edges.modulefile import load_modules, module_names, shipped_folder
 
 RUNBOOKS = Path(__file__).parents[3] / "docs/runbooks"
 SECTIONS = ["Meaning", "Impact", "Diagnosis", "Mitigation", "It is over when"]
@@ -37,3 +39,15 @@ def test_an_alert_leads_to_a_file_that_exists(name: str) -> None:
     assert (RUNBOOKS.parents[1] / annotations["runbook"]).is_file()
     assert annotations["summary"]
     assert annotations["description"]
+
+
+@pytest.mark.parametrize("name", module_names(shipped_folder()))
+def test_the_alerts_of_a_module_lead_to_its_own_pages(name: str) -> None:
+    module = load_modules()[name]
+    rules = [rule for rule in default_group(module).rules if isinstance(rule, Alert)]
+    for rule in rules:
+        page = RUNBOOKS.parents[1] / rule.document()["annotations"]["runbook"]
+        assert page == shipped_folder() / name / "runbooks" / f"{rule.name}.md"
+        assert page.is_file()
+    assert {rule.name for rule in rules} == set(module.runbooks)
+    assert not {rule.name for rule in rules} & set(alerts()), "an alert of the stack has the name already"

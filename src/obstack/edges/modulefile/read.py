@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,7 +30,8 @@ S = TypeVar("S", bound=Section)
 class KeptValues:
     """What YAML files hold, as JSON by the digest of their bytes: reading YAML is what costs time.
 
-    Whatever cannot be read or written here is read from the YAML anew, so the folder may vanish at any time.
+    Whatever cannot be read or written here is read from the YAML anew, so the folder may vanish at any time. What is in
+    it decides what runs on hosts, so a folder that somebody else may write is not used.
     """
 
     folder: Path | None
@@ -39,7 +41,7 @@ class KeptValues:
         if self.folder is None:
             return None
         try:
-            return self._place(content).read_bytes()
+            return self._place(content).read_bytes() if _is_own(self.folder) else None
         except OSError:
             return None
 
@@ -50,6 +52,8 @@ class KeptValues:
         place = self._place(content)
         try:
             place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not _is_own(place.parent):
+                return
             with tempfile.NamedTemporaryFile(dir=place.parent, delete=False) as file:
                 file.write(values)
             os.replace(file.name, place)
@@ -59,6 +63,11 @@ class KeptValues:
     def _place(self, content: bytes) -> Path:
         assert self.folder is not None  # noqa: S101 both callers have looked
         return self.folder / f"{hashlib.sha256(content).hexdigest()}.json"
+
+
+def _is_own(folder: Path) -> bool:
+    found = folder.stat()
+    return found.st_uid == os.geteuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import pytest
 
 from obstack.edges.configfile import FileConfigurations
 from obstack.edges.modulefile import examine_module, load_modules, module_names, shipped_folder
+from obstack.edges.modulefile.read import KeptValues
 from obstack.errors import ConfigurationError, Problem, UsageError
 
 MANIFEST = """\
@@ -72,6 +73,21 @@ def test_the_modules_of_this_program_are_read_alike_with_and_without_what_was_ke
     for kept in tmp_path.iterdir():
         kept.write_text('{"name": 1}')
     assert load_modules(cache=tmp_path) == first
+
+
+def test_what_others_may_write_is_not_believed(tmp_path: Path) -> None:
+    place = write(tmp_path / "web")
+    kept = KeptValues(tmp_path / "cache")
+    assert examine_module(place, kept=kept).problems == ()
+    values = next(file for file in (tmp_path / "cache").iterdir() if b'"title"' in file.read_bytes())
+    values.write_bytes(values.read_bytes().replace(b'"title": "web"', b'"title": "forged"'))
+    believed = examine_module(place, kept=kept).shipped
+    assert believed is not None
+    assert believed.module.title == "forged"  # what only this user can write
+    (tmp_path / "cache").chmod(0o770)
+    read = examine_module(place, kept=kept).shipped
+    assert read is not None
+    assert read.module.title == "web"
 
 
 @pytest.mark.parametrize(
