@@ -11,6 +11,7 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from ruamel.yaml import YAML
@@ -67,8 +68,40 @@ class _Representer(SafeRepresenter):
 _Representer.add_representer(str, _Representer.represent_text)
 
 
+class _Plain:
+    """Plain data that is known by its content: equal data of equal types, with keys in the same order, is the same."""
+
+    __slots__ = ("_content", "data")
+
+    def __init__(self, data: Any) -> None:
+        self.data = data
+        self._content = _content(data)
+
+    def __hash__(self) -> int:
+        return hash(self._content)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Plain) and self._content == other._content
+
+
+def _content(data: Any) -> tuple[Any, ...]:
+    if isinstance(data, Mapping):
+        return (Mapping, *((_content(key), _content(value)) for key, value in data.items()))
+    if isinstance(data, list | tuple):
+        return (type(data), *map(_content, data))
+    return (type(data), data)
+
+
 def yaml_bytes(data: Any) -> bytes:
-    """Given plain data, return it as YAML; keys keep their order."""
+    """Given plain data, return it as YAML; keys keep their order.
+
+    Many hosts are given the same files, and writing YAML is what rendering takes longest for: it is done once for all.
+    """
+    return _yaml_bytes(_Plain(data))
+
+
+@lru_cache(maxsize=256)
+def _yaml_bytes(plain: _Plain) -> bytes:
     yaml = YAML(typ="safe", pure=True)
     yaml.Representer = _Representer
     yaml.default_flow_style = False
@@ -76,7 +109,7 @@ def yaml_bytes(data: Any) -> bytes:
     yaml.width = 1_000_000
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment] # declared as None only
     stream = io.BytesIO()
-    yaml.dump(data, stream)
+    yaml.dump(plain.data, stream)
     return stream.getvalue()
 
 

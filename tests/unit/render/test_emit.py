@@ -136,3 +136,10 @@ def test_supervisor_text_that_would_be_cut_is_refused() -> None:
     for value in ('a"b', "a'b", "a\\b"):
         with pytest.raises(UsageError):
             emit.program_environment({"A": value})
+
+
+def test_values_that_are_equal_in_python_only_are_written_as_what_they_are() -> None:
+    written = [emit.yaml_bytes({"a": value}) for value in (1, True, 1.0, "1")]
+    assert len(set(written)) == 4
+    assert emit.yaml_bytes({"a": 1, "b": 2}) != emit.yaml_bytes({"b": 2, "a": 1})
+    assert emit.yaml_bytes({"a": [1, 2]}) == emit.yaml_bytes({"a": [1, 2]})
