@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from machine.fleet_machine import services_image
 from machine.hosting import Hosting, shipped
 from machine.library.image import Image, ImageStore
-from machine.library.sandbox import run_with_network
 from machine.library.session import Machines
 from obstack.agent import wire
 
 pytestmark = pytest.mark.machine
 
-INSTALL = "apt-get update && apt-get install --yes --no-install-recommends nginx-light && apt-get clean"
 SNIPPET = "/etc/nginx/conf.d/observability-status.conf"
 STATUS = ["curl", "--silent", "--fail", "http://127.0.0.1:8090/stub_status"]
 WRITER = b"""import os, sys, time
@@ -89,11 +87,7 @@ def hosting(
     minimal_images: Mapping[str, Image],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Hosting]:
-    def prepare(root: Path) -> None:
-        run_with_network(root, ["sh", "-ec", INSTALL])
-
-    image = images.derive(minimal_images[suite], f"{suite}-nginx", INSTALL, prepare)
-    machine = machines.create(image, "web-1")
+    machine = machines.create(services_image(images, minimal_images[suite]), "web-1")
     machine.succeed(["systemctl", "start", "nginx"])
     hosting = Hosting(machine, suite, tmp_path_factory.mktemp("hosting"), ("node", "nginx"), OWN)
     reply = hosting.apply(USES)
