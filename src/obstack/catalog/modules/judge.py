@@ -15,6 +15,9 @@ from obstack.model.words import nearest, show
 
 THRESHOLD_TYPES: Final = (OptionType.INTEGER, OptionType.NUMBER, OptionType.DURATION)
 CHOOSING_TYPES: Final = (OptionType.STRING, OptionType.LIST)
+LONGEST_USER_NAME: Final = 32
+RESERVED_UNITS: Final = ("exporter-proxy", "journal-upload")
+"""What else of ours runs on a host, beside units whose names begin with observability-."""
 IMPLIED_NAMES: Final = ("listen", "web_config", "etc", "data", "textfile", "python", "host", "address")
 
 
@@ -26,6 +29,7 @@ def module_faults(module: Module, files: Collection[str], folder: str) -> list[F
         *_told_options(module),
         *_endpoint(module),
         *_service(module),
+        *_unit_name(module),
         *_file_rules(module),
         *_templates(module, files),
         *_secrets(module),
@@ -116,6 +120,20 @@ def _service(module: Module) -> Iterator[Finding]:
             ("account", "option"),
             f"{module.account.option} is not an option",
             f"{nearest(module.account.option, module.options)}Describe it below options, with type: boolean.",
+        )
+
+
+def _unit_name(module: Module) -> Iterator[Finding]:
+    """Linux takes no longer names of users, and a unit file of ours would hide that of the machine's own service."""
+    if module.service is None:
+        return
+    name, path = module.service.name, ("service", "name")
+    if len(name) > LONGEST_USER_NAME:
+        yield Finding(path, f"must have at most {LONGEST_USER_NAME} characters, as a user has its name", "Shorten it.")
+    watched = (*module.service.after, *(file.unit for file in module.files))
+    if name in RESERVED_UNITS or name.startswith("observability-") or f"{name}.service" in watched:
+        yield Finding(
+            path, f"must not be {name}, which is another unit's name", "Write for example: name: web-exporter"
         )
 
 

@@ -42,6 +42,11 @@ def write(folder: Path, **files: str) -> Path:
     return folder
 
 
+def named(service: str) -> str:
+    """The manifest with another name of the service."""
+    return MANIFEST.replace("  name: web-exporter\n  command", f"  name: {service}\n  command")
+
+
 def places(problems: tuple[Problem, ...]) -> list[str]:
     return [f"{Path(item.file).name}:{item.line}:{item.column} {item.message}" for item in problems]
 
@@ -108,6 +113,9 @@ def test_what_others_may_write_is_not_believed(tmp_path: Path) -> None:
             MANIFEST.replace("port: 9999", "through: node, port: 9999"),
             "module.yaml:13:53 must not be given: its series",
         ),
+        (named("w" * 33), "module.yaml:11:9 must have at most 32 characters"),
+        (named("web\n  after: [web.service]"), "module.yaml:11:9 must not be web, which is another unit's name"),
+        (named("exporter-proxy"), "module.yaml:11:9 must not be exporter-proxy"),
         (MANIFEST.replace("title: web", "title: *web"), "module.yaml:2:8 aliases (*name) are not allowed"),
         (
             MANIFEST + "files: [{path: a.ini, format: ini, content: [1]}]\n",
