@@ -229,5 +229,5 @@ class Server:
         return self.machine.succeed(listing).stdout
 
 
-NEVER_QUIET: Final = ("logs", "version", "config")
+NEVER_QUIET: Final = ("logs", "version", "config", "module")
 """Commands without progress, and so without `--quiet`."""
