@@ -63,10 +63,9 @@ def list_command(*, target: Target, as_json: bool) -> None:
             ]
         )
         return
-    rows = [
-        (use.module.name, use.module.module.title, use.module.folder, ", ".join(use.hosts) or "no host")
-        for use in found
-    ]
+    from obstack.cli.module_view import hosts_text
+
+    rows = [(use.module.name, use.module.module.title, use.module.folder, hosts_text(use.hosts)) for use in found]
     for line in table(rows, header=("NAME", "WATCHES", "FROM", "HOSTS")):
         print_line(line)
 

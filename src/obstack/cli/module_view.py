@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Final
 
 from obstack.catalog.modules import ShippedModule
 from obstack.catalog.modules.options import meaning
 from obstack.catalog.modules.template import as_text
 from obstack.cli.output import paint, table
 from obstack.model.module import Option
+
+SHOWN_HOSTS: Final = 5
 
 
 def description_lines(module: ShippedModule) -> Iterator[str]:
@@ -20,7 +23,7 @@ def description_lines(module: ShippedModule) -> Iterator[str]:
     for title, rows in (
         ("Facts", facts(module)),
         ("Options", [(name, default_text(option), option_text(option)) for name, option in module.options.items()]),
-        ("Alerts", [(rule.alert, rule.severity, rule.summary) for rule in module.rules.alerts]),
+        ("Alerts", [(rule.alert, rule.severity, summary_text(rule.summary)) for rule in module.rules.alerts]),
     ):
         if rows:
             yield ""
@@ -68,8 +71,18 @@ def default_text(option: Option) -> str:
 
 def option_text(option: Option) -> str:
     """Given an option, return what its values are and what they mean."""
-    kind = "threshold" if option.threshold else option.type.value
-    return f"{option.description} ({kind}: {meaning(option)})"
+    return f"{option.description} ({'threshold: ' if option.threshold else ''}{meaning(option)})"
+
+
+def summary_text(summary: str) -> str:
+    """Given the summary of an alert, return it with the names of labels in the places of their values."""
+    return re.sub(r"{{ \$(?:labels\.)?(\w+).*?}}", r"\1", summary)
+
+
+def hosts_text(hosts: Sequence[str]) -> str:
+    """Given the hosts that use a module, return the first of them and how many more there are."""
+    more = len(hosts) - SHOWN_HOSTS
+    return (", ".join(hosts[:SHOWN_HOSTS]) + (f" and {more} more" if more > 0 else "")) or "no host"
 
 
 def modules_page(generated: str) -> str:
@@ -109,8 +122,7 @@ def _module_section(module: ShippedModule) -> Iterator[str]:
         yield from ("", "| alert | severity | page |", "|---|---|---|")
         for rule in module.rules.alerts:
             page = f"../../{module.folder}/runbooks/{rule.alert}.md"
-            summary = re.sub(r"{{ \$(?:labels\.)?(\w+).*?}}", r"\1", rule.summary)
-            yield f"| {rule.alert} | {rule.severity} | [{_cell(summary)}]({page}) |"
+            yield f"| {rule.alert} | {rule.severity} | [{_cell(summary_text(rule.summary))}]({page}) |"
     yield ""
 
 

@@ -56,6 +56,8 @@ def meaning(option: Option) -> str:
         return f"{several}{join(option.choices)}"
     if option.type in (OptionType.INTEGER, OptionType.NUMBER):
         return _number_words(option)
+    if option.type is OptionType.PORT:
+        return f"a port from {_lowest_port(option)} to 65535"
     return _WORDS[option.type]
 
 
@@ -105,9 +107,12 @@ def _list(option: Option, value: Any) -> str | None:
 
 
 def _port(option: Option, value: Any) -> str | None:
-    low = max(1, int(option.minimum or 1))
-    fitting = isinstance(value, int) and not isinstance(value, bool) and low <= value <= 65535
-    return None if fitting else f"a port from {low} to 65535"
+    fitting = isinstance(value, int) and not isinstance(value, bool) and _lowest_port(option) <= value <= 65535
+    return None if fitting else f"a port from {_lowest_port(option)} to 65535"
+
+
+def _lowest_port(option: Option) -> int:
+    return max(1, int(option.minimum or 1))
 
 
 def _is_line(text: str) -> bool:
@@ -163,7 +168,6 @@ _WORDS: Final = {
     OptionType.PATH: "an absolute path of letters, digits and ._@+/-",
     OptionType.URL: "a URL such as http://127.0.0.1/status, without user and password",
     OptionType.ADDRESS: "an address host:port",
-    OptionType.PORT: "a port from 1 to 65535",
     OptionType.DURATION: "a duration such as 15s, 5m or 30d",
     OptionType.SECRET: "a reference secret:NAME, never the secret itself",
     OptionType.LIST: "a list of texts without commas",
