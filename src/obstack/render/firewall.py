@@ -13,10 +13,12 @@ from obstack.model.layout import Layout
 from obstack.model.site import Site
 from obstack.render.emit import json_bytes
 from obstack.render.service import Sandbox, Service
-from obstack.render.sizes import whole_seconds
 from obstack.render.tree import RenderedFile, Rendering
 
 COMPONENT: Final = "nftables"
+IN_FORCE_S: Final = 5
+"""Rules do not come right by waiting."""
+
 OTHER_FIREWALLS: Final = ("nftables.service", "ufw.service", "firewalld.service", "netfilter-persistent.service")
 """Each of them clears all tables when it starts, so ours is made after them."""
 
@@ -36,7 +38,6 @@ def render_firewall(
         "nft": f"{folder}/{tool.binaries['nft']}",
         "libraries": [f"{folder}/{path}" for path in tool.libraries],
     }
-    deadline = whole_seconds(site.gates.deadline)
     return Rendering(
         files=(RenderedFile(FILE, json_bytes(rules)),),
         services=(_service(layout),),
@@ -44,8 +45,9 @@ def render_firewall(
             CheckEntry("firewall rules", (layout.python, "-I", layout.agent, "firewall", "check", f"{{tree}}/{FILE}")),
         ),
         gates=(
-            GateEntry("the firewall is in force", "firewall", UNIT, {}, deadline),
-            GateEntry("the host is still reached", "reachable", UNIT, {}, deadline),
+            GateEntry("the firewall is in force", "firewall", UNIT, {}, IN_FORCE_S),
+            # It waits by itself: one try, and no second one for whoever is cut off.
+            GateEntry("the host is still reached", "reachable", UNIT, {}, 0),
         ),
         artifacts=(tool.entry,),
     )
