@@ -83,6 +83,10 @@ def test_a_red_gate_undoes_one_host_and_stops_the_run_before_the_others(fleet: M
 
 def test_a_canary_that_fails_stops_everything_however_many_failures_are_allowed(fleet: Monitored) -> None:
     generations = {name: fleet.current(name) for name in ALL}
+    asked = fleet.run("apply")
+    assert asked.code == 2
+    assert "Plan for 4 nodes: 4 would change" in asked.stderr
+    assert "db-1, web-1, web-2 (3 nodes: same change)" in asked.stderr
     with occupied(fleet, "web-2", 9202):
         result = fleet.run("apply", "--yes", "--canary", "web-2", "--max-failures", "9")
     assert result.code == 3

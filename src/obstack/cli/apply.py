@@ -77,7 +77,7 @@ def command(
             nodes.site,
             parallel=parallel,
             max_failures=max_failures,
-            canaries=canaries,
+            canaries=canaries or None,
             batch=batch,
             resume=resume,
         )

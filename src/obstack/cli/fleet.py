@@ -61,17 +61,20 @@ def decide_course(
     *,
     parallel: int | None,
     max_failures: int | None,
-    canaries: Sequence[str],
+    canaries: Sequence[str] | None,
     batch: str | None,
     resume: bool,
 ) -> Course:
-    """Given a site and what the options say, return the course. Raises UsageError for a canary that is no host."""
+    """Given a site and what the options say, None where they say nothing, return the course.
+
+    Raises UsageError for a canary that is no host.
+    """
     fleet = site.fleet
-    demand_hosts(site, canaries)
+    demand_hosts(site, canaries or ())
     return Course(
         parallel=fleet.parallel if parallel is None else parallel,
         max_failures=fleet.max_failures if max_failures is None else max_failures,
-        canaries=frozenset(canaries or fleet.canaries),
+        canaries=frozenset(fleet.canaries if canaries is None else canaries),
         batch=batch or fleet.batch,
         resume=resume,
     )

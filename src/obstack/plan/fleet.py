@@ -118,12 +118,6 @@ def decide_waves(nodes: Sequence[str], *, server: str, canaries: Collection[str]
     return tuple(waves)
 
 
-def decide_removal_waves(nodes: Sequence[str], *, server: str, batch: str) -> tuple[Wave, ...]:
-    """Given nodes that are taken off, return the waves: the server first, so that nobody is alerted of the others."""
-    waves = [Wave("server", (server,))] if server in nodes else []
-    return (*waves, *_batches([name for name in nodes if name != server], batch))
-
-
 def _batches(hosts: Sequence[str], batch: str) -> list[Wave]:
     size = batch_size(batch, len(hosts))
     parts = [tuple(hosts[start : start + size]) for start in range(0, len(hosts), size)]

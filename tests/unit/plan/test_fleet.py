@@ -15,7 +15,6 @@ from obstack.plan.fleet import (
     Record,
     batch_size,
     by_bundle,
-    decide_removal_waves,
     decide_resume,
     decide_waves,
     demand_hosts,
@@ -132,12 +131,6 @@ def test_every_node_is_in_one_wave_canaries_first_and_the_server_last(
     assert all(wave.nodes for wave in waves)
     others = [wave for wave in waves if not set(wave.nodes) & {*canaries, "mon-1"}]
     assert all(len(wave.nodes) <= batch_size(batch, len(hosts) - len(first)) for wave in others)
-
-
-@given(st.lists(st.integers(0, 60).map("host-{}".format), unique=True), BATCHES)
-def test_what_is_removed_leaves_the_server_first(hosts: Sequence[str], batch: str) -> None:
-    waves = decide_removal_waves((*hosts, "mon-1"), server="mon-1", batch=batch)
-    assert [name for wave in waves for name in wave.nodes] == ["mon-1", *hosts]
 
 
 def test_every_exit_code_has_its_severity() -> None:

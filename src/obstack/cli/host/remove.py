@@ -110,7 +110,15 @@ def _apply(
     with reporter(quiet=quiet) as progress:
         desired = build_desired(target, progress)
         node = desired.manifest.node
-        reply = apply(open_channel(target, node), desired, progress, who=who(), wait_s=wait_s)
+        # Nothing is done to the other hosts here: whether they can be scraped says nothing about the server.
+        reply = apply(
+            open_channel(target, node),
+            desired,
+            progress,
+            who=who(),
+            wait_s=wait_s,
+            unproven=tuple(desired.site.hosts),
+        )
     seconds = time.monotonic() - started
     document["server"] = reply_document(node, reply, seconds)
     return conclude(reply, document, [*lines, *outcome_lines(node, reply, seconds)], as_json=as_json)
