@@ -26,6 +26,7 @@ from obstack.plan.preflight import (
     in_order,
 )
 from obstack.ports import Channel, Configurations, Reporter, Secrets
+from obstack.render.journal_receive import shipping_hosts
 from obstack.render.sizes import megabytes
 
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ def needs_of(site: Site | None, node: str, *, installed: bool, private: bool) ->
             Port(site.alertmanager.port, "alertmanager"),
             Port(site.node_exporter.port, "node-exporter"),
             Port(site.blackbox.port, "blackbox-exporter"),
+            *((Port(site.logs.receive_port, "journal-receive"),) if shipping_hosts(site) else ()),
         ),
         retention_bytes=megabytes(retention) << 20 if retention else None,
         installed=installed,
