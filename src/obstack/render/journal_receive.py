@@ -31,6 +31,8 @@ TRIM_FILE: Final = f"{FOLDER}/trim.json"
 JOURNALS: Final = "/var/log/observability"
 ACTIVATE: Final = "/usr/bin/systemd-socket-activate"
 REMOTE: Final = "journal-remote"
+OPEN_FILES: Final = 16_384
+"""Each host takes two connections of the door."""
 TEMPORARY: Final = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 
@@ -109,11 +111,11 @@ def _configuration(site: Site, layout: Layout, hosts: Sequence[str], digest: str
     return [
         directive("daemon", "off"),
         directive("worker_processes", "1"),
-        directive("worker_rlimit_nofile", "4096"),
+        directive("worker_rlimit_nofile", str(OPEN_FILES)),
         directive("worker_shutdown_timeout", "5s"),
         directive("pid", "nginx.pid"),
         directive("error_log", "stderr", "warn"),
-        directive("events", block=[directive("worker_connections", "2048")]),
+        directive("events", block=[directive("worker_connections", str(OPEN_FILES // 2))]),
         directive(
             "http",
             block=[
@@ -209,6 +211,7 @@ def _door(site: Site, layout: Layout, programs: Programs) -> Service:
             # It speaks with machines that may have been broken into, and needs nothing of what the receivers wrote.
             hidden=(f"{layout.root}{JOURNALS}",),
         ),
+        open_files=OPEN_FILES,
         stop_timeout_s=15,
         stop_signal="QUIT",
     )

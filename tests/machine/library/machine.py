@@ -8,13 +8,12 @@ from ipaddress import IPv4Interface
 from machine.library.command import CommandFailed
 from machine.library.control_group import ControlGroup
 from machine.library.enclosure import Enclosure
-from machine.library.network import Bridge, host_side
+from machine.library.network import Bridge, forget_cable, host_side
 from machine.library.overlay import Overlay
 from machine.library.sandbox import NSPAWN
 
 _BOOT_S = 60
 _LOG_LINES = 50
-_CABLE_LEFT = "Failed to add new veth interfaces"
 
 
 class Machine(Enclosure):
@@ -40,15 +39,11 @@ class Machine(Enclosure):
         """
         options = [f"--machine={self.name}", f"--hostname={self.hostname}", f"--network-bridge={self._bridge.name}"]
         quiet = ["--link-journal=no", "--resolv-conf=off", "--console=read-only"]
-        argv = [*NSPAWN, "--boot", *options, *quiet, "--directory", str(self.root)]
-        self._launch(argv)
+        forget_cable(self.name)
+        self._launch([*NSPAWN, "--boot", *options, *quiet, "--directory", str(self.root)])
         deadline = time.monotonic() + _BOOT_S
         while self._state() not in ("running", "degraded"):
-            if not self.running and _CABLE_LEFT in self._log().stderr and time.monotonic() < deadline:
-                # The kernel forgets the cable of a machine that was cut off only some time later.
-                time.sleep(0.2)
-                self._launch(argv)
-            elif time.monotonic() > deadline or not self.running:
+            if time.monotonic() > deadline or not self.running:
                 raise CommandFailed(f"{self.hostname} did not come up within {_BOOT_S} s", self._log())
             time.sleep(0.05)
         self.succeed(["/usr/lib/systemd/systemd-networkd-wait-online", "--interface=host0", "--timeout=20"])

@@ -7,7 +7,7 @@ import json
 import os
 from pathlib import Path
 
-from machine.library.command import call
+from machine.library.command import Running, call
 
 Network4 = ipaddress.IPv4Network
 
@@ -44,6 +44,14 @@ class Bridge:
         """Remove the bridge where it exists."""
         if Path("/sys/class/net", self.name).exists():
             call(["ip", "link", "delete", self.name])
+
+
+def forget_cable(machine: str) -> None:
+    """Remove the cable of a machine that was cut off, if it is still there.
+
+    The kernel keeps its network for minutes where a connection still waits for an answer from a machine that is gone.
+    """
+    Running(["ip", "link", "delete", f"vb-{machine}"]).wait()
 
 
 def host_side(pid: int) -> str:
