@@ -125,6 +125,7 @@ class LiveFleetReporter(LiveReporter):
             line = self._lines.pop(node, None)
             if line is not None:
                 board.remove_task(line)
+                board.refresh()
             mark = Text("✓ ", "green") if good else Text("✗ ", "red")
             board.console.print(mark + Text(end_text(node, outcome, message)))
 

@@ -219,7 +219,8 @@ def fleet_drift_lines(results: Sequence[NodeResult[Inspection]]) -> list[str]:
             continue
         drift = result.value.drift
         word = count(len(drift), "difference") if drift else "no drift"
-        lines.append(f"{result.node}: {word} from generation {short(result.value.generation)}")
+        place = f"{word} from generation {short(result.value.generation)}"
+        lines.append(f"{result.node}: {place if result.value.generation else 'no generation is in force'}")
         lines += [f"  {line}" for line in drift_table(drift)]
     return [*lines, *_apart(results)]
 

@@ -129,7 +129,9 @@ def test_status_has_a_line_for_each_node() -> None:
 
 
 def test_drift_is_told_by_node() -> None:
-    assert fleet_drift_lines([inspection("web-1"), inspection("web-2", GONE)]) == [
+    new = NodeResult("new-1", "ok", Inspection("new-1", None, None, (), (), (), ()))
+    assert fleet_drift_lines([new, inspection("web-1"), inspection("web-2", GONE)]) == [
+        "new-1: no generation is in force",
         "web-1: no drift from generation 222222222222",
         "web-2: 1 difference from generation 222222222222",
         "  file-missing  etc/a  it is not there",
