@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from obstack.cli.main import run
+from obstack.cli.module_view import hosts_text
 
 HOST = "# The first web server.\naddress: 192.0.2.10\n"
 
@@ -101,3 +102,10 @@ def test_a_module_of_ones_own_is_begun_checked_and_used(folder: Path, capsys: py
     verdict = json.loads(capsys.readouterr().out)
     assert verdict["valid"] is False
     assert [problem["message"] for problem in verdict["problems"]] == ["ShopDown has no page"]
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"), [(0, "no host"), (2, "web-0, web-1"), (9, "web-0, web-1, web-2, web-3, web-4 and 4 more")]
+)
+def test_of_many_hosts_the_first_are_listed(count: int, shown: str) -> None:
+    assert hosts_text([f"web-{number}" for number in range(count)]) == shown
