@@ -63,8 +63,7 @@ class _Shipped:
         if not self.written:
             write_marked(self.socket_path, self.mark)
             self.written = True
-        if self._passed():
-            return f"{self.url.hostname} has taken a marked line of this host"
+        # Asked by the certificate of this generation: the uploader's connection may be older than that.
         try:
             answer = self._ask()
         except Away as error:
@@ -73,6 +72,8 @@ class _Shipped:
             return f"{self.url.hostname} does not know this host yet; the journal waits here until it does"
         if HOST_HEADER not in answer.headers:
             raise Red(f"{self.url.netloc} does not accept this host's certificate: {answer.status}", answer.excerpt())
+        if self._passed():
+            return f"{self.url.hostname} has taken a marked line of this host"
         raise Red(f"the marked line has been written, but {self.url.hostname} has not taken it")
 
     def _passed(self) -> bool:

@@ -122,6 +122,9 @@ def _configuration(site: Site, layout: Layout, hosts: Sequence[str], digest: str
                 *(directive(f"{name}_temp_path", f"{name}_temp") for name in TEMPORARY),
                 directive("access_log", "off"),
                 directive("server_tokens", "off"),
+                # The longest names, and very many of them.
+                directive("map_hash_bucket_size", "256"),
+                directive("map_hash_max_size", "65536"),
                 directive("map", subject, Expression("$receiver"), block=_choice("", {subjects[h]: h for h in hosts})),
                 directive(
                     "map", subject, Expression("$stranger"), block=_choice("1", dict.fromkeys(subjects.values(), "0"))
