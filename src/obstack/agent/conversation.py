@@ -41,7 +41,8 @@ class Conversation:
     def __init__(
         self, source: int, sink: BinaryIO, interrupt: Callable[[], None] = nobody, silence_s: float = SILENCE_S
     ) -> None:
-        self._inlet = Inlet(source)
+        self._source = os.dup(source)  # the listener's own: a number that was closed would soon be another file's
+        self._inlet = Inlet(self._source)
         self._sink = sink
         self._interrupt = interrupt
         self._silence_s = silence_s
@@ -127,6 +128,7 @@ class Conversation:
                 self._hear(json.loads(raw))
         except (ValueError, RecursionError, OSError) as error:
             reason = str(error)
+        os.close(self._source)  # while a content is stored, this thread waits: nobody else reads
         with self._heard:
             self._ended = reason
             self._heard.notify_all()

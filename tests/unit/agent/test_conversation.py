@@ -112,6 +112,21 @@ def test_a_confirmation_counts_only_when_it_was_asked_for(line: Line) -> None:
     assert line.output.getvalue() == wire.line(wire.Confirm()) * 2
 
 
+def test_whoever_is_given_the_number_of_a_closed_input_is_not_read_from(tmp_path: Path) -> None:
+    source, write = os.pipe()
+    interrupted = threading.Semaphore(0)
+    Conversation(source, BytesIO(), interrupted.release).listen()
+    (tmp_path / "other").write_bytes(b"belongs to somebody else\n")
+    with (tmp_path / "other").open("rb") as other:
+        os.dup2(other.fileno(), source)  # the input is closed, and its number given away
+        for _ in range(3):
+            os.write(write, wire.line(wire.Interrupt()))
+            assert interrupted.acquire(timeout=5)
+        os.close(write)
+        assert os.read(source, 100) == b"belongs to somebody else\n"
+        os.close(source)
+
+
 @pytest.mark.parametrize("said", [b"", announced(b"content")[:-1]])
 def test_a_controller_that_falls_silent_is_not_waited_for(said: bytes, tmp_path: Path) -> None:
     source, write = os.pipe()
