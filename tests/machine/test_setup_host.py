@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
 
-from machine.library.command import Result
+from machine.library.command import Result, Running
 from machine.library.image import Image
 from machine.library.session import Machines
 from machine.monitored import Monitored, monitored
@@ -37,10 +39,14 @@ def fleet(
     yield made
 
 
-def join(fleet: Monitored, *words: str) -> Result:
+def start(fleet: Monitored, *words: str) -> Running:
     program = ["--server-program", f"{FOLDER}/observability"]
     argv = ["scripts/setup-monitored-host.sh", fleet.server.machine.address, *program, *words]
-    return fleet.hosts[HOST].run(argv, directory=FOLDER, timeout_s=240)
+    return fleet.hosts[HOST].start(argv, directory=FOLDER)
+
+
+def join(fleet: Monitored, *words: str) -> Result:
+    return start(fleet, *words).wait(240)
 
 
 def document(fleet: Monitored, *words: str, code: int = 0) -> Any:
@@ -90,3 +96,22 @@ def test_a_server_that_cannot_be_reached_or_has_no_program_is_named(fleet: Monit
 def test_what_the_server_refuses_is_told_here(fleet: Monitored) -> None:
     refused = document(fleet, "--name", "Not A Name", "--yes", code=2)
     assert "on the server: " in refused["error"]["do"]
+
+
+def test_an_interruption_in_the_middle_is_waited_for_until_the_host_is_as_before(fleet: Monitored) -> None:
+    host, before = fleet.hosts[HOST], fleet.current(HOST)
+    fleet.describe(HOST, ssh=None, modules={"node": {"options": {"port": 9113}}})
+    drop_in = "/run/systemd/system/node-exporter.service.d"
+    host.write(f"{drop_in}/slow.conf", "[Service]\nExecStartPre=/bin/sleep 5\n")
+    host.succeed("systemctl daemon-reload")
+    running = start(fleet, "--yes")
+    deadline = time.monotonic() + 90
+    while "switch: " not in running.so_far().stderr:
+        assert time.monotonic() < deadline, running.so_far()
+        time.sleep(0.05)
+    running.signal(signal.SIGINT)
+    ended = running.wait(60)
+    assert ended.code == 130, ended
+    assert "rolled back" in ended.stdout
+    host.succeed(f"rm -r {drop_in}; systemctl daemon-reload")
+    assert fleet.current(HOST) == before

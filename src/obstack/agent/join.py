@@ -10,11 +10,13 @@ are those of whoever runs this, and only the change itself is made as root.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import platform
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -22,10 +24,12 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from obstack.agent import telling, wire
 from obstack.agent.faults import CHANGE_FAILED, CHECK_FAILED, INTERRUPTED, USAGE, AgentError
+from obstack.agent.machine import INTERRUPTIONS
 
 UNREACHABLE = 6
 SSH_FAILED = 255
@@ -44,15 +48,12 @@ def main(arguments: Sequence[str]) -> int:
     try:
         with tempfile.TemporaryDirectory(prefix="observability-") as folder:
             code = Joining(wish, Path(folder), document).run()
-    except AgentError as error:
-        fault = error.fault()
-        code = fault.exit_code
-        document["error"] = wire.encode(fault)
+    except (AgentError, KeyboardInterrupt) as problem:
+        error = problem if isinstance(problem, AgentError) else _interrupted()
+        code = error.exit_code
+        document["error"] = wire.encode(error.fault())
         if not wish.json:
-            sys.stderr.write("".join(f"{line}\n" for line in telling.fault_lines(fault)))
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted; a bundle at work here was told so too and has left this host as it was\n")
-        code = INTERRUPTED
+            sys.stderr.write("".join(f"{line}\n" for line in telling.fault_lines(error.fault())))
     if wish.json:
         sys.stdout.write(f"{json.dumps(document, indent=2)}\n")
     return code
@@ -163,14 +164,13 @@ class Joining:
 
     def _apply(self, bundle: Path) -> int:
         """Apply the bundle; its messages are its own. Return its exit code."""
-        argv = [*self.elevated, sys.executable, str(bundle), "apply"]
-        if not self.wish.json:
-            return subprocess.run(argv, check=False).returncode
-        done = subprocess.run([*argv, "--json"], stdout=subprocess.PIPE, check=False)
-        self.document["host_result"] = json.loads(done.stdout or b"{}")
-        if "error" in self.document["host_result"]:
-            self.document["error"] = self.document["host_result"].pop("error")
-        return done.returncode
+        argv = [*self.elevated, sys.executable, str(bundle), "apply", *(["--json"] if self.wish.json else [])]
+        code, result = _watched(argv, kept=self.wish.json)
+        if self.wish.json:
+            self.document["host_result"] = json.loads(result or b"{}")
+            if "error" in self.document["host_result"]:
+                self.document["error"] = self.document["host_result"].pop("error")
+        return code
 
     def _conclude(self, name: str) -> int:
         result = self.document["server_result"]
@@ -250,6 +250,27 @@ class Joining:
             sys.stderr.write(f"{message} …\n")
 
 
+def _watched(argv: Sequence[str], *, kept: bool) -> tuple[int, bytes]:
+    """Run the change, hand interruptions on to it, and wait for what it makes of them: it must never be killed.
+
+    Return its exit code, and what it wrote when that is to be kept.
+    """
+    with subprocess.Popen(argv, stdout=subprocess.PIPE if kept else None) as process:
+
+        def hand_on(number: int, frame: FrameType | None) -> None:
+            del frame
+            with contextlib.suppress(OSError):  # it has ended, or is root's and gets it from the terminal
+                process.send_signal(number)
+
+        before: dict[int, Any] = {number: signal.signal(number, hand_on) for number in INTERRUPTIONS}
+        try:
+            result, _ = process.communicate()
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+    return process.returncode, result or b""
+
+
 def _server_command(program: str, words: Sequence[str]) -> str:
     """Return what the server's shell is given: the program in its own folder, where its configuration is, as root."""
     folder, _, name = program.rpartition("/")
@@ -286,6 +307,17 @@ def _failed(what: str, detail: str, exit_code: int = CHANGE_FAILED) -> AgentErro
         do="use the same version on both ends, then run this again: every step finds what is done already",
         state=NOTHING,
         detail=detail or None,
+    )
+
+
+def _interrupted() -> AgentError:
+    return AgentError(
+        exit_code=INTERRUPTED,
+        code="interrupted",
+        what="The run was interrupted.",
+        where="this terminal",
+        do="run it again: every step finds what is done already",
+        state="nothing was changed here",
     )
 
 
