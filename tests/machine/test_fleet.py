@@ -145,6 +145,8 @@ def test_one_node_is_worked_on_by_its_name(fleet: Monitored) -> None:
     assert len(listed["generations"]) > 2
     limited = fleet.document("plan", "--limit", "web-*")
     assert {node["node"]: node["outcome"] for node in limited["nodes"]} == {"web-1": "changes", "web-2": "unchanged"}
+    outcomes = {name: node["outcome"] for name, node in fleet.apply("--resume").items()}
+    assert outcomes == {"web-1": "committed", **dict.fromkeys(("web-2", "db-1", "mon-1"), "done before")}
 
 
 # ----------------------------------------------------------------------------------------------------------- tools

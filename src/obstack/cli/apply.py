@@ -23,6 +23,7 @@ from obstack.cli.options import (
 )
 from obstack.cli.progress import reporter
 from obstack.cli.views import outcome_lines, plan_lines
+from obstack.edges.run_record import FileRunRecord
 from obstack.errors import UsageError
 from obstack.operations.apply import apply
 from obstack.operations.desired import Desired
@@ -102,6 +103,7 @@ def apply_one(nodes: Nodes, *, yes: bool, wait_s: float, quiet: bool, as_json: b
         plan = None if yes else make_plan(channel, desired, progress)
     if plan is not None and not plan.empty:
         confirm("Apply this?", plan_lines(plan, diffs=False), command="observability apply")
+    FileRunRecord(nodes.target.configuration).forget(node)
     # This run works on no other machine, so that it proves nothing of the hosts that the server watches.
     unproven = tuple(desired.site.hosts) if node == desired.site.server.name else ()
     started = time.monotonic()

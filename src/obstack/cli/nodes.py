@@ -55,7 +55,7 @@ def choose_nodes(target: Target, hosts: tuple[str, ...], limits: tuple[str, ...]
     names = select_nodes(site, hosts, limits)
     apart = by_bundle(site, names)
     for name in apart:
-        if name in hosts:
+        if name in hosts or len(apart) == len(names):
             raise _by_bundle(name)
     return Nodes(target, site, tuple(name for name in names if name not in apart), apart)
 

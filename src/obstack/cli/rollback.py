@@ -16,6 +16,7 @@ from obstack.cli.nodes import open_one
 from obstack.cli.options import Target, host_option, json_option, quiet_option, target_options, wait_option
 from obstack.cli.progress import reporter
 from obstack.cli.views import outcome_lines
+from obstack.edges.run_record import FileRunRecord
 from obstack.errors import UsageError
 from obstack.operations.rollback import parse_timestamp, rollback
 
@@ -75,6 +76,7 @@ def command(
         goal = generation
     elif timestamp is not None:
         goal = {"at": parse_timestamp(timestamp)}
+    FileRunRecord(target.configuration).forget(channel.node)
     started = time.monotonic()
     with reporter(quiet=quiet) as progress:
         reply = rollback(channel, goal, progress, who=who(), wait_s=wait_s)

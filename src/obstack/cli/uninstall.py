@@ -12,6 +12,7 @@ from obstack.cli.lazy import documented
 from obstack.cli.nodes import open_one
 from obstack.cli.options import Target, host_option, json_option, quiet_option, target_options, wait_option, yes_option
 from obstack.cli.progress import reporter
+from obstack.edges.run_record import FileRunRecord
 from obstack.operations.uninstall import uninstall
 
 KEEPS = "Data folders (metrics, silences) and the record of all runs stay."
@@ -40,6 +41,7 @@ def command(
             PURGES if purge else KEEPS,
         ]
         confirm("Uninstall?", lines, command=_typed(host, purge))
+    FileRunRecord(target.configuration).forget(channel.node)
     started = time.monotonic()
     with reporter(quiet=quiet) as progress:
         reply = uninstall(channel, progress, purge=purge, who=who(), wait_s=wait_s)

@@ -11,10 +11,12 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from obstack.errors import ChangeFailed
-from obstack.plan.fleet import Record
+
+if TYPE_CHECKING:
+    from obstack.plan.fleet import Record
 
 FOLDER: Final = ".fleet"
 FILE: Final = "last-run.jsonl"
@@ -31,13 +33,15 @@ class FileRunRecord:
 
     def read(self) -> Record | None:
         """Return what is remembered of the last run; None when there is nothing, or nothing that can be understood."""
+        from obstack.plan.fleet import Record  # the model costs a tenth of a second, and `forget` does without it
+
         lines = self._lines()
         head = next(lines, None)
         if head is None or head.get("version") != VERSION or not isinstance(head.get("desired"), dict):
             return None
         desired = {str(name): str(identity) for name, identity in head["desired"].items()}
-        done = {str(line["node"]) for line in lines if line.get("done") is True and "node" in line}
-        return Record(desired, frozenset(done & set(desired)))
+        last = {str(line["node"]): line.get("done") is True for line in lines if "node" in line}
+        return Record(desired, frozenset(name for name, done in last.items() if done and name in desired))
 
     def begin(self, desired: Mapping[str, str], *, who: str, now: float) -> None:
         """Forget the run before; given the generation that each node is to be in, remember that a run began.
@@ -53,13 +57,7 @@ class FileRunRecord:
             _append(temporary, head, durable=True)
             os.replace(temporary, self.path)
         except OSError as error:
-            raise ChangeFailed(
-                code="run-record-not-written",
-                what="The record of this run could not be begun, and without it nothing could go on with the run.",
-                where=f"{self.path}: {error.strerror}",
-                state="no machine was touched",
-                do=f"ls -ld {self._folder}    and make it writable, then run the command again",
-            ) from error
+            raise self._not_written(error) from error
 
     def note(self, node: str, outcome: str, *, done: bool) -> None:
         """Remember how it ended for a node; `done` when it is in the generation that it was to be in.
@@ -70,6 +68,24 @@ class FileRunRecord:
             _append(self.path, {"node": node, "outcome": outcome, "done": done}, durable=outcome != "unchanged")
         except OSError:
             return
+
+    def forget(self, node: str) -> None:
+        """Given a node that is about to be changed by itself, no longer take it for done. Raises ChangeFailed."""
+        if not self.path.exists():
+            return
+        try:
+            _append(self.path, {"node": node, "outcome": "changed by itself", "done": False}, durable=True)
+        except OSError as error:
+            raise self._not_written(error) from error
+
+    def _not_written(self, error: OSError) -> ChangeFailed:
+        return ChangeFailed(
+            code="run-record-not-written",
+            what="The record of runs could not be written, and without it nothing could go on with a run.",
+            where=f"{self.path}: {error.strerror}",
+            state="no machine was touched",
+            do=f"ls -ld {self._folder}    and make it writable, then run the command again",
+        )
 
     def _lines(self) -> Iterator[dict[str, Any]]:
         try:

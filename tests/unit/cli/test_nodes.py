@@ -92,6 +92,7 @@ def test_a_private_root_has_no_hosts(target: Target, tmp_path: Path) -> None:
         (["apply", "--resume", "--canary", "mon-1"], "No host is called 'mon-1'"),
         (["rollback", "--auto", "--host", "web-9"], "No host is called 'web-9'"),
         (["status", "--host", "far-1"], "No SSH leads to far-1"),
+        (["plan", "--limit", "far-*"], "No SSH leads to far-1"),
     ],
 )
 def test_bad_choices_are_usage_errors(

@@ -35,6 +35,16 @@ def test_a_new_run_forgets_the_one_before(record: FileRunRecord) -> None:
     assert record.read() == Record({"web-2": "d" * 64}, frozenset())
 
 
+def test_a_node_that_was_changed_by_itself_is_not_done_any_more(record: FileRunRecord, tmp_path: Path) -> None:
+    record.forget("web-1")
+    assert not list(tmp_path.iterdir())
+    record.begin(DESIRED, who="a test", now=1.0)
+    for name in DESIRED:
+        record.note(name, "committed", done=True)
+    record.forget("web-1")
+    assert record.read() == Record(DESIRED, frozenset({"web-2", "mon-1"}))
+
+
 def test_it_is_private_and_keeps_out_of_version_control(record: FileRunRecord) -> None:
     record.begin(DESIRED, who="a test", now=1.0)
     assert stat.S_IMODE(os.stat(record.path).st_mode) == 0o600
