@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from machine.library.host import install_missing_packages
 from machine.library.image import Image, ImageStore
 from machine.library.machine import Machine
+from machine.library.sandbox import run_with_network
 from machine.library.session import Machines, Session
 from machine.server import Server, program_image
 
@@ -91,3 +93,19 @@ def server(machines: Machines, program_images: Mapping[str, Image]) -> Iterator[
     server.set_up()
     yield server
     server.machine.destroy()
+
+
+@pytest.fixture(scope="session")
+def sudo_image(images: ImageStore, minimal_images: Mapping[str, Image]) -> Image:
+    """A Debian 13 with sudo and two users: `admin` may become root without a password, `guest` may not."""
+    users = "".join(
+        f"useradd --create-home --shell /bin/bash {name}; install -d -o {name} -m 700 /home/{name}/.ssh\n"
+        for name in ("admin", "guest")
+    )
+    rule = "echo 'admin ALL=(root) NOPASSWD: ALL' > /etc/sudoers.d/admin\n"
+    script = f"apt-get update; apt-get install --yes --no-install-recommends sudo; apt-get clean\n{users}{rule}"
+
+    def prepare(root: Path) -> None:
+        run_with_network(root, ["sh", "-ec", script])
+
+    return images.derive(minimal_images["trixie"], "trixie-sudo", script, prepare)

@@ -22,57 +22,59 @@ HOST = "web-1"
 
 
 @pytest.fixture(scope="module")
-def fleet(
-    machines: Machines, program_images: Mapping[str, Image], minimal_images: Mapping[str, Image]
-) -> Iterator[Monitored]:
-    """A server that is set up and knows no host, and a machine whose root may log in there."""
-    made = monitored(machines, program_images, minimal_images, {HOST: "bookworm"})
+def fleet(machines: Machines, program_images: Mapping[str, Image], sudo_image: Image) -> Iterator[Monitored]:
+    """A server that is set up and knows no host, and a machine whose users may log in there."""
+    made = monitored(machines, program_images, {"trixie": sudo_image}, {HOST: "trixie"})
     made.forget(HOST)
     made.server.set_up()
     host, server = made.hosts[HOST], made.server.machine
     for name in ("scripts", "src"):
         host.push(CHECKOUT / name, f"{FOLDER}/{name}")
-    host.succeed("ssh-keygen -q -t ed25519 -N '' -f /root/.ssh/id_ed25519")
-    server.write("/root/.ssh/authorized_keys", host.succeed(["cat", "/root/.ssh/id_ed25519.pub"]).stdout, 0o600)
     server.wait_for_unit("ssh.service")
-    host.wait_until_succeeds(f"ssh-keyscan {server.address} >> /root/.ssh/known_hosts", timeout_s=20)
+    for user, home in (("root", "/root"), ("admin", "/home/admin")):
+        host.succeed(f"ssh-keygen -q -t ed25519 -N '' -f {home}/.ssh/id_ed25519")
+        host.wait_until_succeeds(f"ssh-keyscan {server.address} >> {home}/.ssh/known_hosts", timeout_s=20)
+        host.succeed(f"chown -R {user}: {home}/.ssh")
+        public = host.succeed(["cat", f"{home}/.ssh/id_ed25519.pub"]).stdout
+        server.run("install -d -m 700 /root/.ssh; cat >> /root/.ssh/authorized_keys", stdin=public.encode())
     yield made
 
 
-def start(fleet: Monitored, *words: str) -> Running:
-    program = ["--server-program", f"{FOLDER}/observability"]
-    argv = ["scripts/setup-monitored-host.sh", fleet.server.machine.address, *program, *words]
-    return fleet.hosts[HOST].start(argv, directory=FOLDER)
+def start(fleet: Monitored, *words: str, user: str = "root") -> Running:
+    server = fleet.server.machine.address
+    way = ["--ssh", f"root@{server}", "--server-program", f"{FOLDER}/observability"]
+    argv = ["scripts/setup-monitored-host.sh", server, *way, *words]
+    return fleet.hosts[HOST].start(argv, user=user, directory=FOLDER)
 
 
-def join(fleet: Monitored, *words: str) -> Result:
-    return start(fleet, *words).wait(240)
+def join(fleet: Monitored, *words: str, user: str = "root") -> Result:
+    return start(fleet, *words, user=user).wait(240)
 
 
-def document(fleet: Monitored, *words: str, code: int = 0) -> Any:
-    result = join(fleet, *words, "--json")
+def document(fleet: Monitored, *words: str, code: int = 0, user: str = "root") -> Any:
+    result = join(fleet, *words, "--json", user=user)
     assert result.code == code, result
     return json.loads(result.stdout)
 
 
 def test_without_a_confirmation_nothing_is_changed_here(fleet: Monitored) -> None:
-    refused = join(fleet)
+    refused = join(fleet, user="admin")
     assert refused.code == 2, refused
     assert "error[confirmation-needed]" in refused.stderr
     assert "node-exporter: it is new" in refused.stderr
     fleet.hosts[HOST].fail("test -e /var/lib/observability/current")
 
 
-def test_it_is_described_set_up_and_taken_in(fleet: Monitored) -> None:
+def test_a_user_with_sudo_has_it_described_set_up_and_taken_in(fleet: Monitored) -> None:
     fleet.server.machine.succeed(f"rm {FOLDER}/config/hosts/{HOST}.yaml")
-    result = document(fleet, "--yes")
+    result = document(fleet, "--yes", user="admin")
     assert (result["host"], result["address"], result["added"]) == (HOST, fleet.hosts[HOST].address, True)
     assert "suite" in result["detected"]
     assert result["host_result"]["outcome"] == "committed"
     assert "error" not in result["server_result"]
     described = fleet.server.machine.succeed(["cat", f"{FOLDER}/config/hosts/{HOST}.yaml"]).stdout
     assert "ssh: null\n" in described
-    assert "suite: bookworm\n" in described
+    assert "suite: trixie\n" in described
     fleet.server.wait_for_series(f'up{{host="{HOST}"}} == 1')
     fleet.hosts[HOST].succeed("systemctl is-active node-exporter")
     fleet.hosts[HOST].fail("ls /tmp/observability-*")

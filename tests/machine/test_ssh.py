@@ -14,9 +14,8 @@ from pathlib import Path
 import pytest
 
 from machine.library.command import send
-from machine.library.image import Image, ImageStore
+from machine.library.image import Image
 from machine.library.machine import Machine
-from machine.library.sandbox import run_with_network
 from machine.library.session import Machines
 from machine.small import FILE, NEVER_GREEN, UNIT, Small, slow_check, small
 from obstack.agent import wire
@@ -28,7 +27,6 @@ from obstack.ports import Contents
 pytestmark = pytest.mark.machine
 
 AGENTS = "/var/lib/observability/agent"
-ADMIN = "useradd --create-home --shell /bin/bash {name}; install -d -o {name} -m 700 /home/{name}/.ssh"
 INSPECT = wire.Request("inspect")
 
 
@@ -75,19 +73,8 @@ class Way:
 
 
 @pytest.fixture(scope="module")
-def ssh_image(images: ImageStore, minimal_images: Mapping[str, Image]) -> Image:
-    def prepare(root: Path) -> None:
-        install = "apt-get update && apt-get install --yes --no-install-recommends sudo && apt-get clean"
-        users = "; ".join(ADMIN.format(name=name) for name in ("admin", "guest"))
-        run_with_network(root, ["sh", "-ec", f"{install}; {users}"])
-        (root / "etc/sudoers.d/admin").write_text("admin ALL=(root) NOPASSWD: ALL\n")
-
-    return images.derive(minimal_images["trixie"], "trixie-sudo", ADMIN, prepare)
-
-
-@pytest.fixture(scope="module")
-def way(machines: Machines, ssh_image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Way]:
-    way = Way(machines.create(ssh_image, "web-1"), tmp_path_factory.mktemp("way"))
+def way(machines: Machines, sudo_image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Way]:
+    way = Way(machines.create(sudo_image, "web-1"), tmp_path_factory.mktemp("way"))
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(way.key)], check=True)
     public = way.key.with_suffix(".pub").read_text()
     for home in ("/root", "/home/admin", "/home/guest"):
