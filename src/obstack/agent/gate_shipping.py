@@ -30,6 +30,10 @@ HOST_HEADER = "observability-host"
 DIGEST_HEADER = "observability-configuration"
 
 
+EXPIRED = 10
+"""What OpenSSL calls a certificate whose time is over."""
+
+
 class Away(Exception):
     """The server cannot be reached. The journal waits on the host until it can, so that is no fault of the host's."""
 
@@ -112,6 +116,9 @@ class _Shipped:
         try:
             connection.connect()
         except ssl.SSLError as error:
+            if isinstance(error, ssl.SSLCertVerificationError) and error.verify_code == EXPIRED:
+                # The server is applied after its hosts: it cannot be given a new one while they are red for it.
+                raise Away(f"the certificate of {self.url.netloc} has expired") from error
             raise Red(f"{self.url.netloc} is not the server that this host trusts: {reason_of(error)}") from error
         except OSError as error:
             raise Away(reason_of(error)) from error
