@@ -9,15 +9,22 @@ import pytest
 from click.shell_completion import ShellComplete
 
 from obstack.agent.paths import Paths
-from obstack.agent.wire import Manifest, UnitEntry
+from obstack.agent.wire import GateEntry, Manifest, UnitEntry
 from obstack.catalog.components import COMPONENTS
 from obstack.cli.composition import open_channel
 from obstack.cli.main import cli
 from obstack.cli.options import Scope, make_target
 
 UNITS = ("nginx", "node-exporter", "observability-recover")
+JOURNALS = GateEntry("journals", "journal-received", "journal-receive", {"hosts": ["db-1", "web-1"]})
 FIRST, SECOND = (
-    Manifest(name, "server", "systemd", units=tuple(UnitEntry(unit, f"units/{unit}.service") for unit in UNITS))
+    Manifest(
+        name,
+        "server",
+        "systemd",
+        units=tuple(UnitEntry(unit, f"units/{unit}.service") for unit in UNITS),
+        gates=(JOURNALS,),
+    )
     for name in ("mon-1", "web-1")
 )
 
@@ -48,6 +55,11 @@ def completed(*words: str, incomplete: str = "") -> list[str]:
 def test_units_with_a_log_are_completed() -> None:
     assert completed("logs") == ["nginx", "node-exporter"]
     assert completed("logs", incomplete="no") == ["node-exporter"]
+
+
+def test_hosts_whose_journal_is_here_are_completed() -> None:
+    assert completed("logs", "--host") == ["db-1", "web-1"]
+    assert completed("logs", "--host", incomplete="w") == ["web-1"]
 
 
 @pytest.mark.parametrize(
