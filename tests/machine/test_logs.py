@@ -232,7 +232,7 @@ def test_old_journals_go_and_no_line_is_lost_by_it(central: Central, tmp_path: P
     server, web = central.server, central.machines["web-1"]
     central.settings = {"logs": {"retention_size": "40MB"}}
     assert central.apply_server("web-1", "db-1").outcome == "committed"
-    web.succeed("head -c 30000000 /dev/urandom | base64 | systemd-cat -t bulk", timeout_s=120)
+    web.succeed("head -c 30000000 /dev/urandom | base64 --wrap=20000 | systemd-cat -t bulk", timeout_s=120)
     arrives(central, "web-1", "after the bulk")
     pid = server.main_pid("journal-receive-web-1")
     trim = "timeout 3 runuser -u journal-receive -- /usr/bin/python3 -I /var/lib/observability/agent/agent.pyz"
