@@ -17,6 +17,9 @@ from machine.library.command import CommandFailed, call
 CACHE = Path("/var/cache/observability-tests")
 """Images and running sessions. Outside any checkout, so that a fresh clone finds the images made before."""
 
+WATCHERS = 4096
+"""How many inotify instances one user may have."""
+
 _PACKAGES = {
     "debootstrap": "debootstrap",
     "systemd-nspawn": "systemd-container",
@@ -29,6 +32,16 @@ _PACKAGES = {
 }
 _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _PIP_FILES = "/run/pip-files"
+
+
+def allow_watches() -> None:
+    """Let many machines watch files at once: to the kernel all their roots are one user, whose 128 are soon used up.
+
+    Without it services fail with "Too many open files" once a dozen machines run.
+    """
+    limit = Path("/proc/sys/fs/inotify/max_user_instances")
+    if int(limit.read_text()) < WATCHERS:
+        limit.write_text(str(WATCHERS))
 
 
 def install_missing_packages() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from machine.library.control_group import ControlGroup
 from machine.library.enclosure import Enclosure
-from machine.library.host import CACHE, locked, open_lock, try_lock
+from machine.library.host import CACHE, allow_watches, locked, open_lock, try_lock
 from machine.library.image import Image
 from machine.library.machine import Machine
 from machine.library.network import Bridge
@@ -37,6 +37,7 @@ class Session:
             try_lock(self._lock)
             self._folder.mkdir()
             self._bridge.create()
+            allow_watches()
 
     def close(self) -> None:
         """End everything of the session."""
