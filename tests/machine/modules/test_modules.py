@@ -1,0 +1,201 @@
+"""Every module against the real service it watches, on Debian 12 and 13, from detection to the last trace.
+
+The tests are one story and follow each other: all modules are put on both hosts at once, all services are stopped at
+once, and all modules go at once, so that what takes time is waited for once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+import pytest
+
+from machine.library.image import Image, ImageStore
+from machine.library.session import Machines
+from machine.modules.story import PLAIN, SUITES, WATCHED, Story, eventually, story_machines
+from machine.modules.watched import CASES
+from obstack.edges.modulefile import module_names, shipped_folder
+from obstack.edges.modulefile.load import load_modules
+
+pytestmark = pytest.mark.machine
+
+MODULES: Final = module_names(shipped_folder())
+SHIPPED: Final = load_modules()
+FOUND: Final = [module for module in MODULES if CASES[module].found]
+LOOKED_FOR: Final = [module for module in MODULES if SHIPPED[module].module.detect]
+PROMPT: Final = [module for module in MODULES if not CASES[module].late]
+LATE: Final = [module for module in MODULES if CASES[module].late]
+PANELS: Final = [(module, panel.title) for module in MODULES for panel in SHIPPED[module].dashboard.panels]
+NOTHING_TO_SHOW: Final = {("blackbox", "Days until the certificate ends")}
+"""Panels about what these hosts do not have: the probe of this site is by plain HTTP."""
+
+on_each_host = pytest.mark.parametrize("host", WATCHED)
+
+
+@pytest.fixture(scope="module")
+def story(
+    machines: Machines, program_images: Mapping[str, Image], images: ImageStore, minimal_images: Mapping[str, Image]
+) -> Iterator[Story]:
+    """All machines, the services of both hosts at work, and the hosts added."""
+    story = story_machines(machines, program_images, images, minimal_images)
+    for host in WATCHED:
+        story.systemctl("start", host, *FOUND)
+    story.server.succeed("preflight", "--observability-vps", "--fix")
+    for host, suite in SUITES.items():
+        story.server.succeed("host", "add", host, "--address", story.host(host).address, "--suite", suite)
+    yield story
+
+
+@pytest.fixture(scope="module")
+def before(story: Story) -> Mapping[str, tuple[str, str]]:
+    """The traces and accounts of the hosts before anything of ours was there."""
+    return {host: (story.traces(host), story.accounts(host)) for host in WATCHED}
+
+
+@on_each_host
+@pytest.mark.parametrize("module", FOUND)
+def test_detection_finds_the_service(story: Story, module: str, host: str) -> None:
+    found = story.detected(host, "before")[module]
+    assert found["proposed"], found
+
+
+@pytest.mark.parametrize("module", [module for module in LOOKED_FOR if module != "systemd"])
+def test_detection_finds_nothing_where_there_is_nothing(story: Story, module: str) -> None:
+    found = story.detected(PLAIN, "before")[module]
+    assert (found["verdict"], found["proposed"]) == ("no", False), found
+
+
+def test_all_modules_are_put_on_both_hosts_at_once(story: Story, before: Mapping[str, tuple[str, str]]) -> None:
+    assert before.keys() == set(WATCHED)
+    for module in MODULES:
+        options = [f"--option={name}={value}" for name, value in CASES[module].options.items()]
+        story.server.succeed("module", "enable", module, *(f"--host={host}" for host in WATCHED), *options)
+    probe = {"name": "website", "target": "http://127.0.0.1/", "hosts": list(WATCHED)}
+    story.fleet.configure(blackbox={"probes": [probe]})
+    nodes = story.fleet.apply()
+    assert {name: node["outcome"] for name, node in nodes.items()} == dict.fromkeys((*SUITES, "mon-1"), "committed")
+
+
+def test_a_second_apply_changes_nothing(story: Story) -> None:
+    moved = {host: (story.fleet.traces(host), story.fleet.pids(host)) for host in WATCHED}
+    nodes = story.fleet.apply()
+    assert {node["outcome"] for node in nodes.values()} == {"unchanged"}
+    assert {host: (story.fleet.traces(host), story.fleet.pids(host)) for host in WATCHED} == moved
+
+
+@on_each_host
+@pytest.mark.parametrize("module", LOOKED_FOR)
+def test_detection_finds_what_runs_already(story: Story, module: str, host: str) -> None:
+    found = story.detected(host, "after")[module]
+    assert found["proposed"], found
+
+
+@on_each_host
+@pytest.mark.parametrize("module", MODULES)
+def test_the_key_metric_can_be_asked_for(story: Story, module: str, host: str) -> None:
+    exporter = SHIPPED[module].module.exporter
+    eventually(lambda: story.series(exporter.key_metric, host))
+    if exporter.up is not None:
+        eventually(lambda: [one for one in story.series(str(exporter.up), host) if one["value"][1] == "1"])
+
+
+@on_each_host
+@pytest.mark.parametrize(("module", "title"), [panel for panel in PANELS if panel not in NOTHING_TO_SHOW])
+def test_every_panel_has_something_to_show(story: Story, module: str, title: str, host: str) -> None:
+    story.work(host)
+    panel = next(panel for panel in SHIPPED[module].dashboard.panels if panel.title == title)
+    eventually(lambda: story.series(panel.expr, host))
+
+
+@pytest.fixture(scope="module")
+def stopped(story: Story) -> Story:
+    """All services stopped."""
+    for host in WATCHED:
+        story.systemctl("stop", host, *PROMPT)
+    return story
+
+
+@on_each_host
+@pytest.mark.parametrize("module", PROMPT)
+def test_its_alert_fires_when_the_service_stops(stopped: Story, module: str, host: str) -> None:
+    eventually(lambda: stopped.firing(module, host))
+
+
+@pytest.fixture(scope="module")
+def started(stopped: Story) -> Story:
+    """All services started again."""
+    for host in WATCHED:
+        stopped.systemctl("start", host, *PROMPT)
+    return stopped
+
+
+@on_each_host
+@pytest.mark.parametrize("module", PROMPT)
+def test_its_alert_ends_when_the_service_is_back(started: Story, module: str, host: str) -> None:
+    eventually(lambda: not started.firing(module, host))
+
+
+@pytest.fixture(scope="module")
+def exporters_stopped(started: Story) -> Story:
+    """The services that are of the modules themselves stopped."""
+    for host in WATCHED:
+        started.systemctl("stop", host, *LATE)
+    return started
+
+
+@on_each_host
+@pytest.mark.parametrize("module", LATE)
+def test_a_target_that_is_down_is_told(exporters_stopped: Story, module: str, host: str) -> None:
+    eventually(lambda: exporters_stopped.firing(module, host), timeout_s=180)
+
+
+@on_each_host
+@pytest.mark.parametrize("module", LATE)
+def test_an_apply_starts_what_should_run(exporters_stopped: Story, module: str, host: str) -> None:
+    if module == LATE[0] and host == WATCHED[0]:
+        exporters_stopped.fleet.apply()
+    eventually(lambda: not exporters_stopped.firing(module, host))
+
+
+@pytest.fixture(scope="module")
+def disabled(story: Story) -> Story:
+    """All modules but that of the machine itself disabled and applied."""
+    for module in MODULES:
+        if module != "node":
+            story.server.succeed("module", "disable", module, *(f"--host={host}" for host in WATCHED))
+    story.fleet.configure()
+    nodes = story.fleet.apply()
+    assert {name: nodes[name]["outcome"] for name in WATCHED} == dict.fromkeys(WATCHED, "committed")
+    return story
+
+
+@on_each_host
+@pytest.mark.parametrize(
+    "module", [module for module in MODULES if SHIPPED[module].module.service and module != "node"]
+)
+def test_a_disabled_module_leaves_no_unit(disabled: Story, module: str, host: str) -> None:
+    service = SHIPPED[module].module.service
+    assert service is not None
+    for unit in (service.name, f"{service.name}-account"):
+        assert disabled.host(host).unit_property(f"{unit}.service", "LoadState") == "not-found"
+
+
+@on_each_host
+def test_disabled_modules_leave_no_account_and_no_snippet(
+    disabled: Story, before: Mapping[str, tuple[str, str]], host: str
+) -> None:
+    assert disabled.accounts(host) == before[host][1]
+    links = disabled.host(host).succeed("find /etc -lname '*observability*' -not -path '/etc/systemd/*'").stdout
+    assert links.split() == ["/etc/observability-exporters"]
+    assert disabled.host(host).run("ls /var/lib/observability-textfile/*.prom").code != 0
+    disabled.host(host).succeed("nginx -t")
+
+
+@on_each_host
+def test_a_host_that_is_removed_is_as_it_was_before(
+    disabled: Story, before: Mapping[str, tuple[str, str]], host: str
+) -> None:
+    disabled.fleet.document("host", "remove", host, "--clean", "--yes")
+    assert disabled.traces(host).splitlines() == before[host][0].splitlines()
+    assert disabled.accounts(host) == before[host][1]
