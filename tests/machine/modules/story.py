@@ -47,19 +47,19 @@ class Story:
     def __init__(self, fleet: Monitored) -> None:
         self.fleet = fleet
         self.server = fleet.server
-        self._detected: dict[tuple[str, str], dict[str, Any]] = {}
+        self._detected: dict[str, dict[str, Any]] = {}
         self._worked: set[str] = set()
 
     def host(self, name: str) -> Machine:
         """Return the machine of a host."""
         return self.fleet.hosts[name]
 
-    def detected(self, name: str, moment: str) -> dict[str, Any]:
-        """Return what `host detect` says of each module; it is asked once for each moment."""
-        if (name, moment) not in self._detected:
+    def detected(self, name: str) -> dict[str, Any]:
+        """Return what `host detect` says of each module; it is asked once."""
+        if name not in self._detected:
             document = self.fleet.document("host", "detect", name)
-            self._detected[name, moment] = {one["module"]: one for one in document["modules"]}
-        return self._detected[name, moment]
+            self._detected[name] = {one["module"]: one for one in document["modules"]}
+        return self._detected[name]
 
     def work(self, name: str) -> None:
         """Let a host have something to show: a batch job that reports."""
@@ -76,6 +76,10 @@ class Story:
     def systemctl(self, verb: str, name: str, *modules: str) -> None:
         """Start or stop the services of modules on a host."""
         self.host(name).succeed(["systemctl", verb, *self.services(name, *modules)], timeout_s=120)
+
+    def rivals(self, verb: str, name: str) -> None:
+        """Start or stop Debian's own exporters on a host."""
+        self.host(name).succeed(["systemctl", verb, *(case.rival for case in CASES.values() if case.rival)])
 
     def traces(self, name: str) -> str:
         """Return all files, users, services and ports of a host: equal texts mean that nothing is left behind."""

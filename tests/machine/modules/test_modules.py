@@ -22,11 +22,13 @@ pytestmark = pytest.mark.machine
 
 MODULES: Final = module_names(shipped_folder())
 SHIPPED: Final = load_modules()
-FOUND: Final = [module for module in MODULES if CASES[module].found]
+DETECTED: Final = [module for module in MODULES if CASES[module].detected]
+RIVALLED: Final = [module for module in MODULES if CASES[module].rival]
 LOOKED_FOR: Final = [module for module in MODULES if SHIPPED[module].module.detect]
 PROMPT: Final = [module for module in MODULES if not CASES[module].late]
 LATE: Final = [module for module in MODULES if CASES[module].late]
-PANELS: Final = [(module, panel.title) for module in MODULES for panel in SHIPPED[module].dashboard.panels]
+BOARDS: Final = {module: board.panels for module in MODULES if (board := SHIPPED[module].dashboard) is not None}
+PANELS: Final = [(module, panel.title) for module, panels in BOARDS.items() for panel in panels]
 NOTHING_TO_SHOW: Final = {("blackbox", "Days until the certificate ends")}
 """Panels about what these hosts do not have: the probe of this site is by plain HTTP."""
 
@@ -40,7 +42,8 @@ def story(
     """All machines, the services of both hosts at work, and the hosts added."""
     story = story_machines(machines, program_images, images, minimal_images)
     for host in WATCHED:
-        story.systemctl("start", host, *FOUND)
+        story.systemctl("start", host, *DETECTED)
+        story.rivals("start", host)
     story.server.succeed("preflight", "--observability-vps", "--fix")
     for host, suite in SUITES.items():
         story.server.succeed("host", "add", host, "--address", story.host(host).address, "--suite", suite)
@@ -49,25 +52,34 @@ def story(
 
 @pytest.fixture(scope="module")
 def before(story: Story) -> Mapping[str, tuple[str, str]]:
-    """The traces and accounts of the hosts before anything of ours was there."""
+    """The traces and accounts of the hosts before anything of ours was there, but what `host detect` needs."""
     return {host: (story.traces(host), story.accounts(host)) for host in WATCHED}
 
 
 @on_each_host
-@pytest.mark.parametrize("module", FOUND)
+@pytest.mark.parametrize("module", DETECTED)
 def test_detection_finds_the_service(story: Story, module: str, host: str) -> None:
-    found = story.detected(host, "before")[module]
+    found = story.detected(host)[module]
     assert found["proposed"], found
+
+
+@on_each_host
+@pytest.mark.parametrize("module", RIVALLED)
+def test_detection_sees_what_it_would_take_the_place_of(story: Story, module: str, host: str) -> None:
+    found = story.detected(host)[module]
+    assert (found["verdict"], found["confidence"], found["proposed"]) == ("yes", "low", False), found
 
 
 @pytest.mark.parametrize("module", [module for module in LOOKED_FOR if module != "systemd"])
 def test_detection_finds_nothing_where_there_is_nothing(story: Story, module: str) -> None:
-    found = story.detected(PLAIN, "before")[module]
+    found = story.detected(PLAIN)[module]
     assert (found["verdict"], found["proposed"]) == ("no", False), found
 
 
 def test_all_modules_are_put_on_both_hosts_at_once(story: Story, before: Mapping[str, tuple[str, str]]) -> None:
     assert before.keys() == set(WATCHED)
+    for host in WATCHED:
+        story.rivals("stop", host)
     for module in MODULES:
         options = [f"--option={name}={value}" for name, value in CASES[module].options.items()]
         story.server.succeed("module", "enable", module, *(f"--host={host}" for host in WATCHED), *options)
@@ -85,13 +97,6 @@ def test_a_second_apply_changes_nothing(story: Story) -> None:
 
 
 @on_each_host
-@pytest.mark.parametrize("module", LOOKED_FOR)
-def test_detection_finds_what_runs_already(story: Story, module: str, host: str) -> None:
-    found = story.detected(host, "after")[module]
-    assert found["proposed"], found
-
-
-@on_each_host
 @pytest.mark.parametrize("module", MODULES)
 def test_the_key_metric_can_be_asked_for(story: Story, module: str, host: str) -> None:
     exporter = SHIPPED[module].module.exporter
@@ -104,8 +109,8 @@ def test_the_key_metric_can_be_asked_for(story: Story, module: str, host: str) -
 @pytest.mark.parametrize(("module", "title"), [panel for panel in PANELS if panel not in NOTHING_TO_SHOW])
 def test_every_panel_has_something_to_show(story: Story, module: str, title: str, host: str) -> None:
     story.work(host)
-    panel = next(panel for panel in SHIPPED[module].dashboard.panels if panel.title == title)
-    eventually(lambda: story.series(panel.expr, host))
+    panel = next(panel for panel in BOARDS[module] if panel.title == title)
+    eventually(lambda: story.series(panel.expr, host), timeout_s=20)
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,9 @@ PACKAGES: Final = (
     "redis-server",
     "fail2ban",
     "python3-systemd",
+    "prometheus-blackbox-exporter",
+    "prometheus-process-exporter",
+    "prometheus-pushgateway",
 )
 """All on one machine, as they never are: so one machine of each suite is enough."""
 
@@ -32,10 +35,12 @@ apt-get --quiet update
 DEBIAN_FRONTEND=noninteractive apt-get --quiet install --yes --no-install-recommends {" ".join(PACKAGES)}
 rm /usr/sbin/policy-rc.d
 systemctl disable nginx apache2 haproxy memcached mariadb postgresql redis-server fail2ban
-systemctl disable $(cd /lib/systemd/system; ls php*-fpm.service)
+systemctl disable $(cd /lib/systemd/system; ls php*-fpm.service prometheus-*.service)
 # nginx has port 80.
 sed -i 's/^Listen 80$/Listen 8080/' /etc/apache2/ports.conf
 sed -i 's/:80>/:8080>/' /etc/apache2/sites-available/000-default.conf
+sed -i 's|^;pm.status_path = .*|pm.status_path = /status|' /etc/php/*/fpm/pool.d/www.conf
+printf 'listen site\\n    bind 127.0.0.1:8082\\n    server nginx 127.0.0.1:80 check\\n' >> /etc/haproxy/haproxy.cfg
 # The machine has a journal, and no log files.
 printf '[DEFAULT]\\nbackend = systemd\\n' > /etc/fail2ban/jail.local
 apt-get clean
@@ -56,16 +61,17 @@ class Case:
     """What is done to a module's service, and what must come of it.
 
     `stopped` are the units that are stopped, `alert` is what then fires, with these `labels` beside the host's.
-    `options` are thresholds so low that it takes seconds. `found` says whether the service, while it runs, makes
-    `host detect` propose the module before it is there; a module that no service of a machine asks for is found by its
-    own unit afterwards. `late` is for alerts whose patience is not an option: they are waited for together, at the end.
+    `options` are thresholds so low that it takes seconds. `detected` says whether the service, while it runs, makes
+    `host detect` propose the module. `rival` is Debian's own unit, whose place the module would take: it is seen, and
+    not proposed. `late` is for alerts whose patience is not an option: they are waited for together, at the end.
     """
 
     alert: str
     stopped: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
-    found: bool = True
+    detected: bool = True
+    rival: str = ""
     late: bool = False
 
 
@@ -73,13 +79,20 @@ QUICK: Final[Mapping[str, Any]] = {"down_for": "1s"}
 
 CASES: Final[Mapping[str, Case]] = {
     "apache": Case("ApacheDown", "apache2", QUICK),
-    "blackbox": Case("TargetDown", "blackbox-exporter", labels={"job": "blackbox"}, found=False, late=True),
+    "blackbox": Case(
+        "TargetDown",
+        "blackbox-exporter",
+        labels={"job": "blackbox"},
+        detected=False,
+        rival="prometheus-blackbox-exporter",
+        late=True,
+    ),
     "fail2ban": Case("Fail2banDown", "fail2ban", {**QUICK, "read_seconds": 1}),
     "haproxy": Case("HaproxyDown", "haproxy", QUICK),
-    "memcached": Case("MemcachedDown", "memcached", QUICK),
+    "memcached": Case("MemcachedDown", "memcached", {**QUICK, "read_seconds": 1}),
     "mysqld": Case("MysqldDown", "mariadb", QUICK),
     "nginx": Case("NginxDown", "nginx", QUICK),
-    "node": Case("TargetDown", "node-exporter", labels={"job": "node"}, found=False, late=True),
+    "node": Case("TargetDown", "node-exporter", labels={"job": "node"}, detected=False, late=True),
     "php-fpm": Case("PhpFpmDown", "{php}", QUICK),
     "postgres": Case("PostgresDown", "postgresql", QUICK),
     "process": Case(
@@ -87,9 +100,17 @@ CASES: Final[Mapping[str, Case]] = {
         "redis-server",
         {**QUICK, "programs": "redis-server"},
         {"groupname": "redis-server"},
-        found=False,
+        detected=False,
+        rival="prometheus-process-exporter",
     ),
-    "pushgateway": Case("TargetDown", "pushgateway", labels={"job": "pushgateway"}, found=False, late=True),
+    "pushgateway": Case(
+        "TargetDown",
+        "pushgateway",
+        labels={"job": "pushgateway"},
+        detected=False,
+        rival="prometheus-pushgateway",
+        late=True,
+    ),
     "redis": Case("RedisDown", "redis-server", QUICK),
     "systemd": Case("SystemdServiceDown", "memcached", QUICK, {"name": "memcached.service"}),
 }
