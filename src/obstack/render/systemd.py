@@ -94,6 +94,9 @@ def _service(service: Service) -> Settings:
         ("LimitNOFILE", str(service.open_files)),
     ]
     base = [*BASE, ("UMask", service.sandbox.umask)]
+    if service.oneshot:
+        # It may act as a user of the machine's own, whose shared memory is in use: PostgreSQL's would be taken away.
+        base = [(name, "no" if name == "RemoveIPC" else value) for name, value in base]
     return settings + base + _sandbox(service.sandbox) + _paths(service)
 
 

@@ -109,3 +109,8 @@ def test_checks_limits_signals_and_libraries_are_said() -> None:
     assert settings["KillSignal"] == ["SIGQUIT"]
     assert settings["TimeoutStopSec"] == ["7s"]
     assert (settings["MemoryMax"], settings["TasksMax"], settings["LimitNOFILE"]) == (["64M"], ["9"], ["99"])
+
+
+def test_what_runs_once_as_a_user_of_the_machine_leaves_that_users_shared_memory_alone() -> None:
+    assert unit(oneshot=True, user="postgres")["RemoveIPC"] == ["no"]
+    assert unit()["RemoveIPC"] == ["yes"]
