@@ -30,6 +30,8 @@ MODULES: Final[Mapping[str, tuple[str, ...]]] = {
     "db-2": ("node", "postgres", "redis"),
     "edge-1": ("node", "fail2ban", "process"),
 }
+WATCHED_PROGRAM: Final = {"process": {"programs": "fail2ban-server"}}
+"""What the module of processes watches on its host: in the proof of all modules it is another program."""
 SERVICES: Final = {
     "web-1": ("nginx", PHP["trixie"]),
     "db-1": ("mariadb",),
@@ -68,7 +70,8 @@ def test_from_nothing_to_all_green_by_the_command_line(fleet: Monitored) -> None
         fleet.document("host", "add", name, f"--address={address}", f"--suite={HOSTS[name]}", *asked)
     for name, modules in MODULES.items():
         for module in modules:
-            options = [f"--option={key}={value}" for key, value in CASES[module].options.items()]
+            chosen = {**CASES[module].options, **WATCHED_PROGRAM.get(module, {})}
+            options = [f"--option={key}={value}" for key, value in chosen.items()]
             fleet.document("module", "enable", module, f"--host={name}", *options)
 
     nodes = fleet.apply()
