@@ -10,6 +10,7 @@ Each family carries its exit code (the command contract in docs/reference/exit-c
     ├── RollbackFailed     4   the rollback failed too; a person must act
     ├── LockHeld           5   another run holds the lock
     ├── Unreachable        6   a machine could not be reached
+    │   └── Lost                 the way to it went while its agent may have been at work
     ├── Bug               70   a defect in this program
     └── Interrupted      130   interrupted; the state is recoverable
 """
@@ -133,6 +134,10 @@ class Unreachable(StackError):
     """A machine, mirror or service that was needed could not be reached."""
 
     exit_code = 6
+
+
+class Lost(Unreachable):
+    """The way to a machine went while its agent may have been at work: the change itself may be what cut it."""
 
 
 class Bug(StackError):

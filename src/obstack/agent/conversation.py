@@ -26,6 +26,9 @@ PROGRESS_STEPS = 20
 SILENCE_S = 60.0
 """So long a controller may send nothing of what it was asked for: nothing else tells of a connection that is dead."""
 
+ALIVE_S = 15.0
+"""So often the agent says that it is at work: a controller gives up a machine that says nothing."""
+
 
 def nobody() -> None:
     """Hand an interruption to nobody."""
@@ -35,18 +38,25 @@ class Conversation:
     """Given the descriptor to read and the stream to write, speak with the controller. Events come from any thread.
 
     `interrupt` is called, from a thread of its own, when the controller wants the run to leave off. A controller that
-    sends nothing for `silence_s` of what it was asked for is given up.
+    sends nothing for `silence_s` of what it was asked for is given up; it is told every `alive_s` that the agent works.
     """
 
     def __init__(
-        self, source: int, sink: BinaryIO, interrupt: Callable[[], None] = nobody, silence_s: float = SILENCE_S
+        self,
+        source: int,
+        sink: BinaryIO,
+        interrupt: Callable[[], None] = nobody,
+        silence_s: float = SILENCE_S,
+        alive_s: float = ALIVE_S,
     ) -> None:
         self._source = os.dup(source)  # the listener's own: a number that was closed would soon be another file's
         self._inlet = Inlet(self._source)
         self._sink = sink
         self._interrupt = interrupt
         self._silence_s = silence_s
+        self._alive_s = alive_s
         self._deaf = False
+        self._over = threading.Event()  # the reply has been sent, and it is the last that is said
         self._turn = threading.Lock()
         self._heard = threading.Condition()
         self._announced: wire.Blob | None = None  # as long as its bytes are what comes next
@@ -73,6 +83,7 @@ class Conversation:
                 detail=str(error),
             ) from error
         self.listen()
+        threading.Thread(target=self._live, name="alive", daemon=True).start()
         return request
 
     def listen(self) -> None:
@@ -86,8 +97,10 @@ class Conversation:
     def send(self, value: object) -> None:
         """Send one line, or nothing when nobody listens any more."""
         with self._turn:
-            if self._deaf:
+            if self._deaf or self._over.is_set():
                 return
+            if isinstance(value, wire.Reply):
+                self._over.set()
             try:
                 self._sink.write(wire.line(value))
                 self._sink.flush()
@@ -120,6 +133,10 @@ class Conversation:
                 self._heard.notify_all()
             if number * PROGRESS_STEPS // len(wanted) > (number - 1) * PROGRESS_STEPS // len(wanted):
                 self.emit(wire.Event("stage", "progress", "receiving", {"done": number, "total": len(wanted)}))
+
+    def _live(self) -> None:
+        while not self._over.wait(self._alive_s):
+            self.send(wire.Alive())
 
     def _listen(self) -> None:
         reason = "the connection ended"

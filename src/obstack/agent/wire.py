@@ -5,7 +5,7 @@ and ends with one `Reply`. When the agent lacks content it sends a `Need` and th
 line for each digest, every one followed by exactly `size` raw bytes. A no-op therefore costs one round trip.
 
 While the agent works, the controller may send an `Interrupt`; the agent may send `Confirm`, which is answered by
-`Confirmed` or not at all.
+`Confirmed` or not at all, and says `Alive` now and then.
 
 Equal values have equal bytes (`coding`), so that the SHA-256 of a manifest is the generation's identity.
 """
@@ -286,6 +286,13 @@ class Confirmed:
     """The controller has opened a new connection to the machine since it was asked to."""
 
     type: str = "confirmed"
+
+
+@dataclass(frozen=True)
+class Alive:
+    """The agent is at work, and has nothing else to say just now."""
+
+    type: str = "alive"
 
 
 @dataclass(frozen=True)

@@ -7,23 +7,36 @@ import json
 import os
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from obstack.agent import wire
 from obstack.ports import Contents
 
 CHUNK = 1 << 20
+PIECE = 1 << 16
+"""So much is sent at a time: even by a slow line it is through before the machine counts as silent."""
+LINE_LIMIT = 64 << 20
+GREETING_LIMIT = 1 << 20
+"""So much may be printed before the agent speaks."""
 COMPLAINT_LINES = 20
+
+T = TypeVar("T")
 
 Hook = Callable[["Conversation", dict[str, Any]], None]
 """What answers a kind of message that only one channel's other end sends."""
+
+
+class Unintelligible(Exception):
+    """What came is nothing that an agent says."""
 
 
 class Conversation:
     """Given a process that is the agent or leads to it, speak with the agent about one request.
 
     `confirm` opens a new connection to the machine and tells whether that was possible. `hooks` are by kind of message.
+    A process that says or takes nothing for `silence_s` is killed, and `silent` tells so; None: it is waited for.
     """
 
     def __init__(
@@ -35,7 +48,13 @@ class Conversation:
         *,
         confirm: Callable[[], bool] = lambda: True,
         hooks: Mapping[str, Hook] | None = None,
+        silence_s: float | None = None,
     ) -> None:
+        self._process = process
+        self._silence_s = silence_s
+        self._waiting: float | None = None  # since when this side waits for the other
+        self._over = threading.Event()
+        self.silent = False
         self._source = _pipe(process.stdout)
         self._sink = _pipe(process.stdin)
         self._turn = threading.Lock()  # an interruption may come from another thread, and never in the midst of bytes
@@ -49,20 +68,31 @@ class Conversation:
         self.answered = False
 
     def hold(self) -> wire.Reply | None:
-        """Speak until the reply has come and return it; None when the agent went away without one."""
+        """Speak until the reply has come and return it; None when the agent went away without one.
+
+        Raises Unintelligible.
+        """
+        if self._silence_s is not None:
+            threading.Thread(target=self._watch, args=(self._silence_s,), daemon=True).start()
+        try:
+            return self._speak()
+        finally:
+            self._over.set()
+
+    def _speak(self) -> wire.Reply | None:
         self.ask()
         for message in self._messages():
             self.answered = True
             kind = str(message.get("type"))
             if kind == "event":
-                self._on_event(wire.decode(wire.Event, message))
+                self._on_event(_decode(wire.Event, message))
             elif kind == "need":
-                self._serve(wire.decode(wire.Need, message))
+                self._serve(_decode(wire.Need, message))
             elif kind == "confirm":
                 if self._confirm():
                     self.send(wire.line(wire.Confirmed()))
             elif kind == "reply":
-                return wire.decode(wire.Reply, message)
+                return _decode(wire.Reply, message)
             elif kind in self._hooks:
                 self._hooks[kind](self, message)
         return None
@@ -99,14 +129,42 @@ class Conversation:
         with self._turn, contextlib.suppress(OSError):
             self._sink.close()
 
+    def _watch(self, silence_s: float) -> None:
+        while not self._over.wait(silence_s / 8):
+            since = self._waiting
+            if since is not None and time.monotonic() - since > silence_s:
+                self.silent = True
+                self._process.kill()
+                return
+
+    @contextlib.contextmanager
+    def _wait(self) -> Iterator[None]:
+        self._waiting = time.monotonic()
+        try:
+            yield
+        finally:
+            self._waiting = None
+
+    def _lines(self) -> Iterator[bytes]:
+        while True:
+            with self._wait():
+                raw = self._source.readline(LINE_LIMIT)
+            if not raw:
+                return
+            if len(raw) == LINE_LIMIT:
+                raise Unintelligible(f"a line of more than {LINE_LIMIT} bytes came")
+            yield raw
+
     def _messages(self) -> Iterator[dict[str, Any]]:
         """Yield what comes. What a login shell prints before the agent speaks is passed over."""
-        for raw in self._source:
+        greeted = 0
+        for raw in self._lines():
             try:
                 message = json.loads(raw)
-            except ValueError:
-                if self.answered:
-                    raise
+            except (ValueError, RecursionError) as error:
+                greeted += len(raw)
+                if self.answered or greeted > GREETING_LIMIT:
+                    raise Unintelligible(str(error)) from error
                 continue
             if isinstance(message, dict):
                 yield message
@@ -130,9 +188,18 @@ class Conversation:
 
     def _write(self, content: bytes) -> None:
         if not self._sink.closed:
-            with contextlib.suppress(BrokenPipeError):
-                self._sink.write(content)
-                self._sink.flush()
+            with contextlib.suppress(BrokenPipeError), memoryview(content) as whole:
+                for start in range(0, len(whole), PIECE):
+                    with self._wait():
+                        self._sink.write(whole[start : start + PIECE])
+                        self._sink.flush()
+
+
+def _decode(kind: type[T], message: dict[str, Any]) -> T:
+    try:
+        return wire.decode(kind, message)
+    except wire.WireError as error:
+        raise Unintelligible(str(error)) from error
 
 
 def last_lines(complaints: bytes) -> str | None:

@@ -8,25 +8,37 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
+PATIENCE_S = 2.0
+"""A wish within this time of the first is the same one: a key pressed twice."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interruption:
-    """Hands an interruption on to the agent, once, from whichever thread it comes."""
+    """Hands an interruption on to the agent, once, from whichever thread it comes.
 
-    def __init__(self) -> None:
+    Who wishes it again, later than `patience_s`, no longer wants to wait for the agent's answer.
+    """
+
+    def __init__(self, patience_s: float = PATIENCE_S) -> None:
+        self._patience_s = patience_s
         self._turn = threading.RLock()  # a signal may arrive while the main thread is in here
         self._send: Callable[[], None] | None = None
+        self._give_up: Callable[[], None] | None = None
         self._wished = False
+        self._since = 0.0
 
-    def concern(self, send: Callable[[], None]) -> None:
-        """Given the way to the agent that was started, interrupt it if that was wished before."""
+    def concern(self, send: Callable[[], None], give_up: Callable[[], None] | None = None) -> None:
+        """Given the way to the agent that was started, interrupt it if that was wished before.
+
+        `give_up` ends the waiting for an agent that does not answer; None: it is always waited for.
+        """
         with self._turn:
-            self._send = send
+            self._send, self._give_up = send, give_up
             if self._wished:
                 send()
 
@@ -34,9 +46,11 @@ class Interruption:
         """Interrupt the agent at work, or the next one."""
         with self._turn:
             if not self._wished:
-                self._wished = True
+                self._wished, self._since = True, time.monotonic()
                 if self._send is not None:
                     self._send()
+            elif self._give_up is not None and time.monotonic() - self._since >= self._patience_s:
+                self._give_up()
 
     @contextlib.contextmanager
     def by_signals(self) -> Iterator[None]:

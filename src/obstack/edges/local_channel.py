@@ -19,7 +19,7 @@ from obstack.agent import wire
 from obstack.edges.agent_archive import agent_folder
 from obstack.edges.conversation import Conversation, last_lines
 from obstack.edges.interruption import Interruption, held_back
-from obstack.errors import Unreachable
+from obstack.errors import Lost
 from obstack.ports import Contents
 
 
@@ -80,9 +80,9 @@ class LocalChannel:
         paths = dict.fromkeys(["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"])
         return {"PATH": ":".join(paths), "LANG": "C.UTF-8", **dict(self.environment)}
 
-    def _died(self, code: int, complaints: bytes) -> Unreachable:
+    def _died(self, code: int, complaints: bytes) -> Lost:
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
-        return Unreachable(
+        return Lost(
             code="agent-died",
             what=f"The agent {how} before it replied.",
             where=f"{self.node}, {self.root or '/'}",

@@ -15,15 +15,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import IO, TYPE_CHECKING, Any, Final, Protocol
 
 from obstack.agent import wire
 from obstack.agent.paths import Paths
 from obstack.edges import ssh_loader
 from obstack.edges.agent_archive import PackedAgent, packed_agent
-from obstack.edges.conversation import Conversation
+from obstack.edges.conversation import Conversation, Unintelligible
 from obstack.edges.interruption import Interruption, held_back
-from obstack.edges.ssh_faults import Login, ended, refused
+from obstack.edges.ssh_faults import Login, ended, refused, silent, unintelligible
 from obstack.errors import Unreachable
 from obstack.ports import Contents
 
@@ -45,6 +45,10 @@ DEFAULTS: Final = (
 """What holds where the host's own options say nothing else: a machine that went away is noticed within 15 s."""
 NEW_CONNECTION: Final = ("ControlMaster=no", "ControlPath=none", "ConnectTimeout=5")
 CONFIRM_S: Final = 12
+SILENCE_S: Final = 120.0
+"""So long a machine may say nothing while its connection stands; its agent says at least that it is alive."""
+COMPLAINTS: Final = 1 << 16
+"""So much of the end of what ssh complained is looked at."""
 END_S: Final = 15
 """So long ssh may take to end after the reply; then it is killed, for nothing is to be expected any more."""
 
@@ -85,13 +89,15 @@ class Reached(Protocol):
 class SshChannel:
     """Given the node's name, how the host is reached and a folder to keep the packed agent in, reach its agent.
 
-    `environment` is added to the little that the agent is given.
+    `environment` is added to the little that the agent is given. A machine that says nothing for `silence_s` is given
+    up.
     """
 
     node: str
     host: Reached
     cache: Path
     environment: tuple[tuple[str, str], ...] = ()
+    silence_s: float = SILENCE_S
     _interruption: Interruption = field(default_factory=Interruption, repr=False, compare=False)
 
     def interrupt(self) -> None:
@@ -115,17 +121,23 @@ class SshChannel:
                     start_new_session=True,
                 )
             hooks = {"agent-absent": _sending(agent), "agent-installed": _asking_anew, "refused": self._refused}
-            conversation = Conversation(process, request, contents, on_event, confirm=self._reachable, hooks=hooks)
-            self._interruption.concern(conversation.interrupt)
+            conversation = Conversation(
+                process, request, contents, on_event, confirm=self._reachable, hooks=hooks, silence_s=self.silence_s
+            )
+            self._interruption.concern(conversation.interrupt, process.kill)
             try:
                 with self._interruption.by_signals():
                     reply = conversation.hold()
+            except Unintelligible as error:
+                process.kill()
+                raise unintelligible(self._login, str(error), _end_of(complaints)) from error
             finally:
                 conversation.close()
                 _end(process)
+            if reply is None and conversation.silent:
+                raise silent(self._login, self.silence_s, _end_of(complaints))
             if reply is None:
-                complaints.seek(0)
-                raise ended(self._login, process.returncode, complaints.read(), answered=conversation.answered)
+                raise ended(self._login, process.returncode, _end_of(complaints), answered=conversation.answered)
         return reply
 
     @property
@@ -166,7 +178,12 @@ class SshChannel:
         argv = self._argv("true", (*FIRM, *NEW_CONNECTION))
         try:
             done = subprocess.run(
-                argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=CONFIRM_S, start_new_session=True
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                timeout=CONFIRM_S,
+                start_new_session=True,
             )
         except subprocess.TimeoutExpired:
             return False
@@ -175,6 +192,11 @@ class SshChannel:
     def _refused(self, conversation: Conversation, message: dict[str, Any]) -> None:
         del conversation
         raise refused(self._login, str(message.get("code")), str(message.get("detail")))
+
+
+def _end_of(complaints: IO[bytes]) -> bytes:
+    complaints.seek(max(0, complaints.seek(0, os.SEEK_END) - COMPLAINTS))
+    return complaints.read()
 
 
 @lru_cache(maxsize=1)

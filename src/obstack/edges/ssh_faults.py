@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from obstack.edges.conversation import last_lines
-from obstack.errors import Unreachable
+from obstack.errors import Lost, Unreachable
 
 SSH_FAILED: Final = 255
 """The exit code of ssh for its own errors; any other is that of the remote command."""
@@ -159,12 +159,12 @@ def ended(login: Login, code: int, complaints: bytes, *, answered: bool) -> Unre
     """Given how ssh ended and what it said, return the error; `answered` is whether the agent had spoken."""
     text = complaints.decode("utf-8", "replace")
     if answered:
-        return _lost(login, code, complaints)
+        return _lost(login, code, complaints, Lost)
     if code == SSH_FAILED:
         for cause in CAUSES:
             if _says(text, cause.signs):
                 return _error(login, cause.code, cause.what, login.filled(cause.do), complaints)
-        return _lost(login, code, complaints)
+        return _lost(login, code, complaints, Unreachable)
     if code == NOT_FOUND:
         what, do = "The machine has no python3, which the agent is run by.", "install python3 (3.10 or newer) there"
         return _error(login, "python-missing", what, f"{do}, then run the same command again", complaints)
@@ -173,7 +173,31 @@ def ended(login: Login, code: int, complaints: bytes, *, answered: bool) -> Unre
         user = login.destination.rpartition("@")[0] or "USER"
         do = f"on the machine, as root: echo '{user} ALL=(root) NOPASSWD: ALL' > /etc/sudoers.d/observability"
         return _error(login, "sudo-refused", what, do, complaints)
-    return _died(login, code, complaints)
+    return _died(login, code, complaints, Unreachable)
+
+
+def silent(login: Login, limit_s: float, complaints: bytes) -> Lost:
+    """Given for how long nothing came from a machine whose connection stands, return the error."""
+    return Lost(
+        code="agent-silent",
+        what=f"The machine said nothing for {limit_s:.0f} s, although the connection stands; it was given up.",
+        where=login.where,
+        state=GOES_ON,
+        do=f"{login.command} uptime    shows whether it hangs; then: observability status --host {login.node}",
+        detail=last_lines(complaints),
+    )
+
+
+def unintelligible(login: Login, reason: str, complaints: bytes) -> Lost:
+    """Given what is wrong with what a machine says, return the error."""
+    return Lost(
+        code="agent-unintelligible",
+        what=f"What the machine says is not what an agent says: {reason}.",
+        where=login.where,
+        state=GOES_ON,
+        do=f"{login.command} true    must print nothing but what the login shell greets with",
+        detail=last_lines(complaints),
+    )
 
 
 def _says(text: str, signs: Sequence[str]) -> bool:
@@ -184,11 +208,11 @@ def _error(login: Login, code: str, what: str, do: str, complaints: bytes) -> Un
     return Unreachable(code=code, what=what, where=login.where, state=UNTOUCHED, do=do, detail=last_lines(complaints))
 
 
-def _lost(login: Login, code: int, complaints: bytes) -> Unreachable:
+def _lost(login: Login, code: int, complaints: bytes, family: type[Unreachable]) -> Unreachable:
     """The connection went, or ssh did, while the agent may have been at work; unless it was the agent that went."""
     if code >= 0 and not _says(complaints.decode("utf-8", "replace"), LOST):
-        return _died(login, code, complaints)
-    return Unreachable(
+        return _died(login, code, complaints, family)
+    return family(
         code="connection-lost",
         what="The connection to the machine was lost before the agent replied.",
         where=login.where,
@@ -198,8 +222,8 @@ def _lost(login: Login, code: int, complaints: bytes) -> Unreachable:
     )
 
 
-def _died(login: Login, code: int, complaints: bytes) -> Unreachable:
-    return Unreachable(
+def _died(login: Login, code: int, complaints: bytes, family: type[Unreachable]) -> Unreachable:
+    return family(
         code="agent-died",
         what=f"The agent {'was killed' if code == SSH_FAILED else f'ended with {code}'} before it replied.",
         where=login.where,

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Generic, TypeVar
 
 from obstack.agent import wire
-from obstack.errors import Interrupted, StackError, Unreachable
+from obstack.errors import Interrupted, Lost, StackError, Unreachable
 from obstack.operations.asking import error_of
 from obstack.plan.fleet import Wave
 from obstack.ports import Channel, FleetReporter
@@ -47,8 +47,11 @@ class NodeResult(Generic[T]):
 
     @property
     def failed(self) -> bool:
-        """Whether it counts as a failure: a machine that is away does not."""
-        return self.error is not None and not isinstance(self.error, Unreachable)
+        """Whether it counts as a failure. A machine that is away does not; one that went while it was worked on does.
+
+        For that may be what the change did to it, and would do to the next one.
+        """
+        return self.error is not None and (isinstance(self.error, Lost) or not isinstance(self.error, Unreachable))
 
 
 def result_of(node: str, reply: wire.Reply) -> NodeResult[wire.Reply]:

@@ -137,3 +137,20 @@ def test_a_controller_that_falls_silent_is_not_waited_for(said: bytes, tmp_path:
         silent.receive({hashlib.sha256(b"content").hexdigest(): 7}, str(tmp_path))
     assert "nothing came" in caught.value.where
     os.close(write)
+
+
+def test_the_agent_says_that_it_is_alive_until_its_reply_which_is_the_last_word() -> None:
+    source, write = os.pipe()
+    output, heard = os.pipe()
+    with open(heard, "wb") as sink, open(output, "rb") as listening:
+        talking = Conversation(source, sink, alive_s=0.02)
+        os.write(write, wire.line(wire.Request("inspect")))
+        talking.request()
+        assert [listening.readline() for _ in range(3)] == [wire.line(wire.Alive())] * 3
+        talking.send(wire.Reply("ok"))
+        talking.send(wire.Alive())
+        sink.close()
+        *alive, reply = listening.readlines()
+    assert set(alive) <= {wire.line(wire.Alive())}
+    assert reply == wire.line(wire.Reply("ok"))
+    os.close(write)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from obstack.agent import wire
-from obstack.edges.conversation import Conversation, Hook
+from obstack.edges.conversation import Conversation, Hook, Unintelligible
 from obstack.edges.interruption import Interruption
 from obstack.ports import Contents
 
@@ -33,13 +33,14 @@ def hold(
     *,
     confirm: Callable[[], bool] = lambda: True,
     hooks: Mapping[str, Hook] | None = None,
+    silence_s: float | None = None,
     before: Callable[[Conversation], None] = lambda _: None,
 ) -> tuple[wire.Reply | None, list[wire.Event]]:
     events: list[wire.Event] = []
     argv = [sys.executable, "-c", SCRIPT + script]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         conversation = Conversation(
-            process, REQUEST, contents or Contents(), events.append, confirm=confirm, hooks=hooks
+            process, REQUEST, contents or Contents(), events.append, confirm=confirm, hooks=hooks, silence_s=silence_s
         )
         before(conversation)
         reply = conversation.hold()
@@ -138,3 +139,66 @@ def test_an_interruption_is_handed_on_once_whenever_it_is_wished() -> None:
     late.wish()
     late.wish()
     assert sent == [1, 2]
+
+
+def test_who_wishes_an_interruption_again_no_longer_waits_for_the_answer() -> None:
+    told: list[str] = []
+    hasty, patient = Interruption(patience_s=60), Interruption(patience_s=0)
+    for interruption in (hasty, patient):
+        interruption.concern(lambda: told.append("leave off"), lambda: told.append("given up"))
+    hasty.wish()
+    hasty.wish()  # a key pressed twice
+    assert told == ["leave off"]
+    patient.wish()
+    patient.wish()
+    assert told == ["leave off", "leave off", "given up"]
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "hear(); say(type='event', step='check', state='started'); time.sleep(60)",
+        "hear(); sys.stdout.write('{'); sys.stdout.flush(); time.sleep(60)",
+        "say(type='need', digests=[BIG]); time.sleep(60)",
+    ],
+)
+def test_a_machine_that_hangs_is_given_up(script: str) -> None:
+    """In the midst of its work, in the midst of a line, and when it does not take what it asked for."""
+    digest = hashlib.sha256(BIG).hexdigest()
+    began = time.monotonic()
+    reply, _ = hold(f"import time; BIG = '{digest}'; {script}", Contents({digest: BIG}), silence_s=0.5)
+    assert reply is None
+    assert time.monotonic() - began < 30
+
+
+def test_a_machine_that_is_alive_or_waited_for_by_nobody_is_not_given_up() -> None:
+    script = """
+import time
+hear()
+for _ in range(10): say(type="alive"); time.sleep(0.1)
+say(type="confirm"); hear(); reply()
+"""
+
+    def confirm() -> bool:
+        time.sleep(1)  # it is this side that takes its time
+        return True
+
+    reply, _ = hold(script, silence_s=0.5, confirm=confirm)
+    assert data(reply) == {}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "say(type='event', step=[], state=5)",
+        "say(type='reply', outcome={})",
+        "say(type='need', digests=7)",
+        "say(type='event', step='check', state='started'); print('{{{')",
+        "say(type='event', step='check', state='started'); print('[' * 100_000)",
+        "print('#' * (2 << 20)); print('#')",
+        "print('#' * (65 << 20))",
+    ],
+)
+def test_what_no_agent_says_is_told_apart_from_a_defect_of_ours(said: str) -> None:
+    with pytest.raises(Unintelligible):
+        hold(f"hear(); {said}")

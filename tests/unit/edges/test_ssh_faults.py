@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from obstack.edges.ssh_faults import Login, ended, refused
+from obstack.edges.ssh_faults import Login, ended, refused, silent, unintelligible
+from obstack.errors import Lost
 
 LOGIN = Login("web-1", ("-p", "2222"), "admin@web-1.example.org")
 
@@ -46,6 +47,7 @@ LOGIN = Login("web-1", ("-p", "2222"), "admin@web-1.example.org")
 def test_each_cause_has_a_name_and_a_remedy(code: int, complaints: str, answered: bool, expected: str) -> None:
     error = ended(LOGIN, code, complaints.encode(), answered=answered)
     assert (error.code, error.exit_code) == (expected, 6)
+    assert isinstance(error, Lost) == answered
     assert error.detail == (complaints or None)
     assert error.where == "web-1, ssh admin@web-1.example.org"
     assert error.state
@@ -65,3 +67,9 @@ def test_what_the_loader_refuses_is_told_with_its_reason(code: str) -> None:
     assert (error.code, error.exit_code) == (code, 6)
     assert "again" in error.do
     assert "{" not in error.what + error.do
+
+
+@pytest.mark.parametrize("error", [silent(LOGIN, 120.0, b"said"), unintelligible(LOGIN, "a list came", b"said")])
+def test_a_machine_that_makes_no_sense_may_have_been_changed(error: Lost) -> None:
+    assert (error.exit_code, error.detail) == (6, "said")
+    assert "in the old or the new generation" in (error.state or "")

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from obstack.agent import wire
-from obstack.errors import Bug, StackError, Unreachable
+from obstack.errors import Bug, Lost, StackError, Unreachable
 from obstack.operations.fleet import (
     SKIPPED,
     UNREACHABLE,
@@ -171,6 +171,16 @@ def test_a_machine_that_is_away_stops_nobody() -> None:
     assert (outcomes["web-9"], outcomes["web-1"]) == (UNREACHABLE, UNREACHABLE)
     assert (outcomes["web-2"], outcomes["web-3"], outcomes["mon-1"]) == ("committed", "committed", "committed")
     assert {result.node: result.exit_code for result in run.results}["web-1"] == 6
+
+
+def test_a_machine_that_went_while_it_was_worked_on_counts_as_a_failure() -> None:
+    """What cut it may be the change, which would cut the next one as well."""
+    gone = Lost(code="connection-lost", what="web-9 went away.", where="web-9", do="ssh")
+    run = Run({"web-9": gone}, Pace(2, max_failures=0, canaries=frozenset({"web-9"})))
+    outcomes = run.go(Wave("canary", ("web-9",)), *BATCHES)
+    assert outcomes.pop("web-9") == UNREACHABLE
+    assert set(outcomes.values()) == {SKIPPED}
+    assert run.results[0].exit_code == 6
 
 
 def test_nodes_in_flight_finish_when_another_fails() -> None:
