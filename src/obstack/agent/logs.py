@@ -23,6 +23,8 @@ from obstack.agent import wire
 from obstack.agent.services import ServiceFailure
 
 POLL_S = 0.2
+PRIORITIES = frozenset("01234567")
+INFORMATION = 6
 REMEMBERED = 100_000
 """So many lines are remembered while lines are followed, to tell one that comes again."""
 
@@ -169,10 +171,15 @@ def _event(fields: dict[str, Any]) -> wire.Event:
     data = {
         "unit": unit.removesuffix(".service"),
         "identifier": _text(fields.get("SYSLOG_IDENTIFIER") or ""),
-        "priority": int(_text(fields.get("PRIORITY") or "6")),
+        "priority": _priority(_text(fields.get("PRIORITY"))),
         "time": int(_text(fields.get("__REALTIME_TIMESTAMP") or "0")) / 1e6,
     }
     return wire.Event("log", "progress", _text(fields.get("MESSAGE")), data)
+
+
+def _priority(text: str) -> int:
+    """Return the priority, 0 to 7; any program may write any text there, and what is none counts as information."""
+    return int(text) if text in PRIORITIES else INFORMATION
 
 
 def _text(value: Any) -> str:

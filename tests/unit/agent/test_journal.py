@@ -123,3 +123,10 @@ def test_a_line_of_the_journal_becomes_an_event() -> None:
     assert event.data == {"unit": "nginx", "identifier": "", "priority": 3, "time": 1.5}
     assert parse_line(b"-- No entries --") is None
     assert parse_line(b"[]") is None
+
+
+@pytest.mark.parametrize(("written", "read"), [("", 6), ("high", 6), ("-1", 6), ("9", 6), ([195, 40], 6), ("3", 3)])
+def test_a_priority_that_is_none_counts_as_information(written: object, read: int) -> None:
+    event = parse_line(json.dumps({"MESSAGE": "x", "PRIORITY": written}).encode())
+    assert event is not None
+    assert event.data["priority"] == read
