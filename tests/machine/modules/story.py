@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from machine.library.image import Image, ImageStore
 from machine.library.machine import Machine
@@ -26,12 +27,13 @@ T = TypeVar("T")
 TRACES: Final = r"""
 find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp -o -path /var/tmp \
   -o -path /var/log -o -path /var/cache -o -path /var/lib/mysql -o -path /var/lib/postgresql \
-  -o -path /var/lib/redis -o -path /root/.ssh \
+  -o -path /var/lib/redis -o -path /var/lib/prometheus -o -path /root/.ssh \
   -o -path /var/lib/fail2ban -o -path /var/lib/haproxy -o -path /var/lib/systemd -o -path /var/lib/nginx \
-  -o -name __pycache__ -o -path /etc/machine-id -o -name '.updated' -o -name '*.cache' \) \
+  -o -name __pycache__ -o -path /etc/machine-id -o -name '.updated' -o -name '*.cache' \
+  -o -path '/etc/*-' -o -name '.pwd.lock' \) \
   -prune -o \( -type d -printf '%p %y %m %u:%g\n' -o -printf '%p %y %m %u:%g %s %l\n' \) | sort
 echo '# users'; getent passwd; getent group
-echo '# units'; systemctl list-units --all --plain --no-legend --type=service | awk '{print $1, $3}' | grep -v @ | sort
+echo '# units'; systemctl list-units --plain --no-legend --type=service | awk '{print $1, $3}' | grep -v @ | sort
 echo '# ports'; ss -Htln | awk '{print $4}' | sort
 """
 
@@ -41,12 +43,20 @@ runuser -u postgres -- psql --no-psqlrc --tuples-only --no-align --command="SELE
 """
 
 
+class Before(NamedTuple):
+    """A host with its services running and nothing of ours: all that can be seen of it, and its databases' accounts."""
+
+    traces: str
+    accounts: str
+
+
 class Story:
     """The machines, and what the tests ask of them."""
 
     def __init__(self, fleet: Monitored) -> None:
         self.fleet = fleet
         self.server = fleet.server
+        self.before: dict[str, Before] = {}
         self._detected: dict[str, dict[str, Any]] = {}
         self._worked: set[str] = set()
 
@@ -83,7 +93,11 @@ class Story:
 
     def traces(self, name: str) -> str:
         """Return all files, users, services and ports of a host: equal texts mean that nothing is left behind."""
-        return self.host(name).succeed(TRACES).stdout
+        return self.host(name).succeed(TRACES, timeout_s=120).stdout
+
+    def remember(self, name: str) -> None:
+        """Keep what a host is like before anything of ours is there."""
+        self.before[name] = Before(self.traces(name), self.accounts(name))
 
     def accounts(self, name: str) -> str:
         """Return the accounts in the databases of a host."""
@@ -115,6 +129,11 @@ def story_machines(
     for name in hosts:
         fleet.forget(name)  # the tests add them as a user does
     return Story(fleet)
+
+
+def differences(before: str, after: str) -> list[str]:
+    """Return the lines that came and went."""
+    return [line for line in difflib.ndiff(before.splitlines(), after.splitlines()) if line[0] in "+-"]
 
 
 def eventually(look: Callable[[], T], *, timeout_s: float = 60, interval_s: float = 0.5) -> T:

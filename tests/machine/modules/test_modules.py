@@ -13,7 +13,7 @@ import pytest
 
 from machine.library.image import Image, ImageStore
 from machine.library.session import Machines
-from machine.modules.story import PLAIN, SUITES, WATCHED, Story, eventually, story_machines
+from machine.modules.story import PLAIN, SUITES, WATCHED, Story, differences, eventually, story_machines
 from machine.modules.watched import CASES
 from obstack.edges.modulefile import module_names, shipped_folder
 from obstack.edges.modulefile.load import load_modules
@@ -44,17 +44,12 @@ def story(
     story = story_machines(machines, program_images, images, minimal_images)
     for host in WATCHED:
         story.systemctl("start", host, *DETECTED)
+        story.remember(host)
         story.rivals("start", host)
     story.server.succeed("preflight", "--observability-vps", "--fix")
     for host, suite in SUITES.items():
         story.server.succeed("host", "add", host, "--address", story.host(host).address, "--suite", suite)
     yield story
-
-
-@pytest.fixture(scope="module")
-def before(story: Story) -> Mapping[str, tuple[str, str]]:
-    """The traces and accounts of the hosts before anything of ours was there, but what `host detect` needs."""
-    return {host: (story.traces(host), story.accounts(host)) for host in WATCHED}
 
 
 @on_each_host
@@ -77,8 +72,7 @@ def test_detection_finds_nothing_where_there_is_nothing(story: Story, module: st
     assert (found["verdict"], found["proposed"]) == ("no", False), found
 
 
-def test_all_modules_are_put_on_both_hosts_at_once(story: Story, before: Mapping[str, tuple[str, str]]) -> None:
-    assert before.keys() == set(WATCHED)
+def test_all_modules_are_put_on_both_hosts_at_once(story: Story) -> None:
     for host in WATCHED:
         story.rivals("stop", host)
     for module in MODULES:
@@ -188,20 +182,16 @@ def test_a_disabled_module_leaves_no_unit(disabled: Story, module: str, host: st
 
 
 @on_each_host
-def test_disabled_modules_leave_no_account_and_no_snippet(
-    disabled: Story, before: Mapping[str, tuple[str, str]], host: str
-) -> None:
-    assert disabled.accounts(host) == before[host][1]
+def test_disabled_modules_leave_no_account_and_no_snippet(disabled: Story, host: str) -> None:
+    assert disabled.accounts(host) == disabled.before[host].accounts
     links = disabled.host(host).succeed("find /etc -lname '*observability*' -not -path '/etc/systemd/*'").stdout
-    assert links.split() == ["/etc/observability-exporters"]
+    assert sorted(links.split()) == ["/etc/journal-upload", "/etc/observability-exporters"]
     assert disabled.host(host).run("ls /var/lib/observability-textfile/*.prom").code != 0
     disabled.host(host).succeed("nginx -t")
 
 
 @on_each_host
-def test_a_host_that_is_removed_is_as_it_was_before(
-    disabled: Story, before: Mapping[str, tuple[str, str]], host: str
-) -> None:
+def test_a_host_that_is_removed_is_as_it_was_before(disabled: Story, host: str) -> None:
     disabled.fleet.document("host", "remove", host, "--clean", "--yes")
-    assert disabled.traces(host).splitlines() == before[host][0].splitlines()
-    assert disabled.accounts(host) == before[host][1]
+    assert differences(disabled.before[host].traces, disabled.traces(host)) == []
+    assert disabled.accounts(host) == disabled.before[host].accounts
