@@ -2,7 +2,7 @@
 VENV ?= .venv
 PYTHON = $(VENV)/bin/python
 
-.PHONY: setup requirements lint check test test-all machine golden bench bench-docs docs clean
+.PHONY: setup requirements lint check test test-all test-security machine golden bench bench-docs docs clean
 
 setup: ## make the virtual environment with the development tools
 	@scripts/bootstrap.sh $(abspath $(VENV)) requirements-development.lock
@@ -34,6 +34,9 @@ machine: setup ## tests on booted machines; as root
 
 test-all: lint ## everything, as CI runs it: the machines of one file wait while those of another work
 	$(PYTHON) -m pytest -n 2 --dist loadfile tests
+
+test-security: setup ## what the threat model rests on, alone; as root
+	$(PYTHON) -m pytest -n 2 --dist loadfile -m security tests
 
 golden: setup ## write the expected trees of tests/golden anew, to be reviewed
 	GOLDEN_UPDATE=1 $(PYTHON) -m pytest -q tests/golden

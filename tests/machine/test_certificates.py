@@ -65,6 +65,7 @@ def scraped(fleet: Monitored) -> set[str]:
     return {series["metric"]["host"] for series in fleet.server.query('up{role="monitored-host"} == 1')}
 
 
+@pytest.mark.security
 def test_every_target_off_loopback_is_scraped_by_tls(fleet: Monitored) -> None:
     targets = fleet.server.prometheus("targets")["activeTargets"]
     addresses = [target["scrapeUrl"] for target in targets]

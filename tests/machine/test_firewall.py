@@ -37,7 +37,7 @@ from obstack.render.firewall import render_firewall
 from obstack.render.recovery import render_recovery
 from obstack.render.tree import Rendering, combine
 
-pytestmark = pytest.mark.machine
+pytestmark = [pytest.mark.machine, pytest.mark.security]
 
 LAYOUT: Final = Layout("", Manager.SYSTEMD)
 UNIT: Final = "observability-firewall"

@@ -160,6 +160,7 @@ def put(machine: Machine, name: str, certificate: Certificate) -> list[str]:
     return ["--cert", f"/srv/{name}.crt", "--key", f"/srv/{name}.key"]
 
 
+@pytest.mark.security
 def test_a_host_writes_under_its_own_name_alone(central: Central) -> None:
     web = central.machines["web-1"]
     url = f"https://{central.server.address}:19531"

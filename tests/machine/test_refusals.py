@@ -235,6 +235,7 @@ def archive(running: Server) -> Iterator[str]:
     running.use_lock("own")
 
 
+@pytest.mark.security
 def test_an_archive_that_somebody_changed_is_refused_naming_both_digests(
     running: Server, archive: str, witness: Witness
 ) -> None:

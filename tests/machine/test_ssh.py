@@ -156,6 +156,7 @@ def test_an_uninstall_removes_the_agent_that_does_it(way: Way) -> None:
 # ------------------------------------------------------------------------------------------- what can go wrong
 
 
+@pytest.mark.security
 def test_an_unknown_host_key_is_not_accepted(way: Way) -> None:
     way.known.write_text("")
     try:
@@ -167,6 +168,7 @@ def test_an_unknown_host_key_is_not_accepted(way: Way) -> None:
     assert error.do.startswith("ssh -i ")
 
 
+@pytest.mark.security
 def test_a_changed_host_key_is_not_accepted(way: Way) -> None:
     other = way.key.with_suffix(".pub").read_text()
     way.known.write_text(f"{way.machine.address} {other}")
