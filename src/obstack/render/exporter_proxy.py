@@ -12,7 +12,7 @@ from typing import Final
 
 from obstack.agent.wire import DirectoryEntry, InputEntry, ReloadEntry
 from obstack.render.emit import Directive, Expression, directive, nginx_bytes
-from obstack.render.nginx import CIPHERS
+from obstack.render.nginx_tls import CIPHERS
 from obstack.render.place import FOLDER, Place
 from obstack.render.programs import Programs, owner, users
 from obstack.render.service import Sandbox, Service

@@ -17,7 +17,7 @@ from obstack.model.layout import Layout, Manager
 from obstack.model.site import Site
 from obstack.render.emit import Directive, Expression, directive, json_bytes, nginx_bytes
 from obstack.render.materials import Certificate, Materials
-from obstack.render.nginx import CIPHERS
+from obstack.render.nginx_tls import CIPHERS
 from obstack.render.programs import Programs, users
 from obstack.render.service import Sandbox, Service
 from obstack.render.sizes import megabytes, whole_seconds
