@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +78,46 @@ def test_it_is_for_its_owner_only_and_equal_changes_make_equal_files(small: Worl
     verified = document(small, path, "verify")
     assert verified["node"] == "web-1"
     assert verified["sha256"] == subprocess.run(["sha256sum", path], capture_output=True, text=True).stdout.split()[0]
+
+
+def for_node(generation: Generation, node: str, role: str = "observability") -> Generation:
+    return replace(generation, manifest=replace(generation.manifest, node=node, role=role))
+
+
+def test_a_machine_of_another_name_is_left_alone_until_it_is_said_that_it_was_renamed(small: World) -> None:
+    before = for_node(small.generation(), "web-2")
+    run(small, packed(small, before), "apply")
+    after = small.generation("two")
+    path = packed(small, after)
+    for verb in ("show", "apply", "health"):
+        refused = run(small, path, verb, code=2)
+        assert refused.stdout == ""
+        assert (
+            "error[another-machine] This machine is web-2 (observability), and the bundle is for web-1."
+            in refused.stderr
+        )
+        assert f"sudo python3 {path} apply --take-over" in refused.stderr
+    small.assert_whole(before)
+
+    assert document(small, path, "apply", "--take-over")["outcome"] == "committed"
+    small.assert_whole(after)
+    assert document(small, path, "apply")["outcome"] == "unchanged"
+
+
+def test_a_server_is_not_made_a_host_whatever_is_said(small: World) -> None:
+    server = small.generation()
+    run(small, packed(small, server), "apply")
+    host = packed(small, for_node(small.generation("two"), "web-1", "monitored-host"))
+    assert "carry the bundle to web-1" in run(small, host, "apply", "--take-over", code=2).stderr
+    small.assert_whole(server)
+
+
+def test_an_empty_machine_of_another_name_is_told_of_and_taken(small: World) -> None:
+    told = run(small, packed(small, small.generation()), "show")
+    assert f"note: this machine calls itself {platform.node()}, the bundle is for web-1" in told.stderr
+    namesake = for_node(small.generation(), platform.node())
+    assert "note:" not in run(small, packed(small, namesake), "apply").stderr
+    small.assert_whole(namesake)
 
 
 @pytest.mark.parametrize("left", [0.3, 0.6, 0.99, 0.9999])

@@ -1,7 +1,8 @@
 """The agent in a bundle: what a controller would ask for and send lies in the archive that it is run from.
 
 FILE show | apply | health | verify, each also with --json. The same transaction as over a channel, with the same
-progress on standard error and the same exit codes.
+progress on standard error and the same exit codes. A machine that holds what another node must be is left alone; with
+--take-over, a host that was renamed takes the bundle of its new name.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from obstack.agent.managers import service_manager
 
 CHUNK = 1 << 20
 JSON = "--json"
+TAKE_OVER = "--take-over"
 INSTEAD = (
     (
         "correct the configuration and run: observability apply",
@@ -73,13 +75,13 @@ class Bundle:
 
 def run(archive: zipfile.ZipFile, file: str, arguments: Sequence[str]) -> int:
     """Given the archive, the file it lies in and the command line, do what is asked and return the exit code."""
-    words = [word for word in arguments if word != JSON]
+    words = [word for word in arguments if word not in (JSON, TAKE_OVER)]
     root = ""
     if words[:1] == ["--root"] and len(words) > 1:
         root, words = words[1].rstrip("/"), words[2:]
     verb = VERBS.get(words[0]) if len(words) == 1 else None
     if verb is None:
-        sys.stderr.write(f"usage: python3 {file} {' | '.join(VERBS)} [{JSON}]\n")
+        sys.stderr.write(f"usage: python3 {file} {' | '.join(VERBS)} [{JSON}] [{TAKE_OVER}]\n")
         return 0 if words in (["--help"], ["-h"]) else USAGE
     as_json = JSON in arguments
     try:
@@ -87,7 +89,10 @@ def run(archive: zipfile.ZipFile, file: str, arguments: Sequence[str]) -> int:
         bundle.verify()
         if root == "" and verb is not _verify and os.geteuid() != 0:
             raise _not_root(file, words[0])
-        return verb(bundle, _machine(bundle, root), as_json)
+        machine = _machine(bundle, root)
+        if verb is not _verify:
+            _demand_own_machine(bundle, machine, take_over=TAKE_OVER in arguments)
+        return verb(bundle, machine, as_json)
     except AgentError as error:
         return _end(wire.Reply("failed", fault=error.fault()), {}, [], file, as_json)
 
@@ -111,6 +116,33 @@ def _machine(bundle: Bundle, root: str) -> Machine:
     machine = Machine(root, service_manager, emit, bundle.receive, interrupts, confirm=lambda _: True)
     interrupts.install()
     return machine
+
+
+def _demand_own_machine(bundle: Bundle, machine: Machine, *, take_over: bool) -> None:
+    """Look whose machine this is before anything else is looked at or done. Raises AgentError.
+
+    What is in force says so for certain. Where nothing is, there is only the name by which the machine calls itself,
+    which need not be the one that the configuration has for it: a difference is told, and no more.
+    """
+    wanted = bundle.manifest
+    if machine.current() == wanted.identity:
+        return
+    from obstack.agent import stage
+
+    there = stage.load_current(machine)
+    if there is None:
+        name = os.uname().nodename
+        if name.partition(".")[0] != wanted.node.partition(".")[0]:
+            _say(
+                sys.stderr.write,
+                telling.sanitize(f"note: this machine calls itself {name}, the bundle is for {wanted.node}"),
+            )
+    elif there.role != wanted.role:
+        raise _another_machine(bundle, there, f"carry the bundle to {wanted.node}")
+    elif there.node != wanted.node and not take_over:
+        renamed = f"if {there.node} was renamed: sudo python3 {bundle.file} apply {TAKE_OVER}"
+        own = f"observability host bundle {there.node} -o {there.node}.bundle"
+        raise _another_machine(bundle, there, f"{own}    and carry that one here; {renamed}")
 
 
 def _apply(bundle: Bundle, machine: Machine, as_json: bool) -> int:
@@ -229,6 +261,17 @@ def _damaged(file: str, reason: str) -> AgentError:
         what="The bundle is damaged.",
         where=f"{file}: {reason}",
         do="copy it again, and compare its SHA-256 with the one that was printed when it was made",
+        state="nothing was touched",
+    )
+
+
+def _another_machine(bundle: Bundle, there: wire.Manifest, do: str) -> AgentError:
+    return AgentError(
+        exit_code=USAGE,
+        code="another-machine",
+        what=f"This machine is {there.node} ({there.role}), and the bundle is for {bundle.manifest.node}.",
+        where=f"generation {there.identity[:12]} in force here, {bundle.file}",
+        do=do,
         state="nothing was touched",
     )
 
