@@ -73,8 +73,8 @@ class Hosting:
     own: ModuleSet = field(default_factory=dict)
     authority: InternalAuthority = field(default_factory=lambda: InternalAuthority(Memory(), "example"))
 
-    def apply(self, uses: Mapping[str, Any], own: ModuleSet | None = None) -> wire.Reply:
-        """Make the machine a host that uses these modules."""
+    def apply(self, uses: Mapping[str, Any], own: ModuleSet | None = None, **environment: str) -> wire.Reply:
+        """Make the machine a host that uses these modules; the agent runs with this environment."""
         host = {"address": self.machine.address, "logs": False, "firewall": False, "modules": uses}
         site = Site.model_validate(
             {
@@ -96,9 +96,9 @@ class Hosting:
         )
         manifest, blobs = build_generation(NAME, ROLE, SERVER, render_host(site, NAME, SERVER, materials, modules))
         files = {digest: file for _, archives in found.values() for digest, file in archives.items()}
-        return self.ask(wire.Request("apply", {}, manifest, who="a test"), Contents(blobs, files))
+        return self.ask(wire.Request("apply", {}, manifest, who="a test"), Contents(blobs, files), **environment)
 
-    def ask(self, request: wire.Request, contents: Contents | None = None) -> wire.Reply:
+    def ask(self, request: wire.Request, contents: Contents | None = None, **environment: str) -> wire.Reply:
         """Ask the agent of the machine."""
         folder = agent_folder(self.cache)
         if self.machine.run(["test", "-e", str(folder)]).code:
@@ -106,7 +106,7 @@ class Hosting:
         enter = self.cache / "enter"
         enter.write_text(f'#!/bin/sh\nexec {shlex.join(self.machine.entered(["/usr/bin/python3"]))} "$@"\n')
         enter.chmod(0o755)
-        channel = LocalChannel(NAME, "", self.cache, python=str(enter))
+        channel = LocalChannel(NAME, "", self.cache, python=str(enter), environment=tuple(environment.items()))
         return channel.ask(request, contents or Contents({}, {}), lambda _: None)
 
     def pids(self, *units: str) -> list[int]:

@@ -196,9 +196,8 @@ class Central:
         return shown.stdout.splitlines()
 
     def _apply(self, machine: Machine, name: str, rendering: Rendering, files: dict[str, Path]) -> wire.Reply:
-        units = [service.name for service in rendering.services]
         running = wire.GateEntry("all units are running", "units-active", "", {}, 20)
-        whole = combine((render_recovery(SERVER, units), rendering, Rendering(gates=(running,))))
+        whole = combine((render_recovery(SERVER, rendering), rendering, Rendering(gates=(running,))))
         manifest, blobs = build_generation(name, "monitored-host", SERVER, whole)
         manifest = replace(manifest, role="observability" if name == "mon-1" else "monitored-host")
         return self._send(machine, name, wire.Request("apply", {}, manifest, who="test"), Contents(blobs, files))

@@ -81,8 +81,7 @@ class Fleet:
         artifact, files = _nftables(self.suite)
         firewall = render_firewall(site, "web-1", LAYOUT, {NFTABLES.name: artifact}, ports)
         active = wire.GateEntry("all units are running", "units-active", "", {}, 20)
-        units = [service.name for service in firewall.services]
-        whole = combine((render_recovery(LAYOUT, units), firewall, Rendering(gates=(active,))))
+        whole = combine((render_recovery(LAYOUT, firewall), firewall, Rendering(gates=(active,))))
         manifest, blobs = build_generation("web-1", "monitored-host", LAYOUT, whole)
         return manifest, Contents(blobs, files)
 

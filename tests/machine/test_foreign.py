@@ -13,6 +13,7 @@ from machine.hosting import Hosting, shipped
 from machine.library.image import Image, ImageStore
 from machine.library.session import Machines
 from obstack.agent import wire
+from obstack.errors import Unreachable
 
 pytestmark = pytest.mark.machine
 
@@ -188,6 +189,36 @@ def test_a_service_that_is_stopped_is_not_started_and_reads_the_snippet_later(ho
     assert hosting.apply(USES).outcome == "committed"
     assert silent(hosting, ANSWER), "the snippet that went was let go of"
     assert hosting.pids("nginx") == before
+
+
+def test_a_snippet_that_a_stopped_service_would_refuse_does_not_stay(hosting: Hosting) -> None:
+    machine = hosting.machine
+    machine.succeed(["systemctl", "stop", "nginx"])
+    reply = hosting.apply({**USES, "broken": {}})
+    assert (reply.outcome, code(reply)) == ("rolled-back", "act-failed")
+    assert reply.fault is not None
+    assert "no_such_directive" in (reply.fault.detail or "")
+    assert machine.run(["test", "-e", "/etc/nginx/conf.d/broken.conf"]).code != 0
+    machine.succeed(["systemctl", "start", "nginx"])
+    assert hosting.apply(USES).outcome == "unchanged"
+
+
+def test_a_power_cut_before_a_snippet_is_judged_does_not_keep_the_service_from_starting(hosting: Hosting) -> None:
+    machine = hosting.machine
+    machine.succeed(["systemctl", "enable", "nginx"])
+    # Whoever does not wait for the recovery starts long before it has ended.
+    machine.write("/etc/systemd/system/observability-recover.service.d/slow.conf", "[Service]\nExecStartPre=sleep 3\n")
+    with pytest.raises(Unreachable):
+        hosting.apply({**USES, "broken": {}}, OBSERVABILITY_CRASH_AT="act-nginx.service")
+    machine.succeed(["test", "-e", "/etc/nginx/conf.d/broken.conf"])
+    machine.power_cut()
+    machine.boot()
+    machine.wait_for_unit("nginx.service")
+    assert machine.run(["test", "-e", "/etc/nginx/conf.d/broken.conf"]).code != 0
+    assert machine.unit_property("observability-recover", "Result") == "success"
+    machine.succeed(["rm", "-r", "/etc/systemd/system/observability-recover.service.d"])
+    assert hosting.apply(USES).outcome == "unchanged"
+    assert "Active connections" in machine.succeed(STATUS).stdout
 
 
 def test_taking_everything_off_leaves_nginx_as_it_was(hosting: Hosting) -> None:

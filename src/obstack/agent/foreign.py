@@ -1,6 +1,7 @@
 """Units of the machine's own that read a file of ours: what must hold before one of them is acted on.
 
-They are never started or stopped. One that does not run reads the file when somebody starts it.
+They are never started or stopped. One that does not run reads the file when somebody starts it, so its checker must
+have accepted the file as well before it stays.
 """
 
 from __future__ import annotations

@@ -109,11 +109,14 @@ def converge(machine: Machine, manifest: wire.Manifest | None, aside: str | None
     """
     ledger = machine.ledger()
     goal = wanted(machine, manifest)
-    stale = [
-        (kind, name)
-        for kind, name in ledger.claims
-        if (kind == "link" and name not in goal.links) or (kind == "unit" and name not in goal.definitions)
-    ]
+    stale = sorted(
+        (
+            (kind, name)
+            for kind, name in ledger.claims
+            if (kind == "link" and name not in goal.links) or (kind == "unit" and name not in goal.definitions)
+        ),
+        key=_leaving_last,
+    )
     changed = False
     for path in (*goal.links, *goal.definitions, *(name for _, name in stale)):
         durable.remove(os.path.join(os.path.dirname(path), durable.TEMPORARY + os.path.basename(path)))
@@ -122,13 +125,6 @@ def converge(machine: Machine, manifest: wire.Manifest | None, aside: str | None
         durable.crash_point("outward-remove")
         changed |= _remove(name)
     ledger.claim(_missing_claims(goal))
-    for path, text in goal.links.items():
-        if link_text(path) != text:
-            # Crash here: links of both generations, all through `current`; recovery converges again.
-            durable.crash_point("outward-link")
-            durable.make_directory(os.path.dirname(path), 0o755)
-            durable.replace_link(path, text)
-            changed = True
     for path, source in goal.definitions.items():
         origin = os.path.join(machine.paths.current, source)
         if not same_file(origin, path):
@@ -139,8 +135,29 @@ def converge(machine: Machine, manifest: wire.Manifest | None, aside: str | None
             durable.make_directory(os.path.dirname(path), 0o755)
             durable.copy_file(origin, path, 0o644, "root", "root")
             changed = True
+    for path, text in sorted(goal.links.items(), key=_is_wish, reverse=True):
+        if link_text(path) != text:
+            # Crash here: links of both generations, all through `current`; recovery converges again.
+            durable.crash_point("outward-link")
+            durable.make_directory(os.path.dirname(path), 0o755)
+            durable.replace_link(path, text)
+            changed = True
     ledger.release([*stale, *_left_directories(ledger, goal)])
     return changed
+
+
+def _is_wish(link: tuple[str, str]) -> bool:
+    """Tell of a link, by path and text, whether it makes the boot start a unit of ours.
+
+    Before anything that the machine's own units read is put in their way, the boot must know that it may have to be
+    taken back; and as long as it lies there.
+    """
+    return os.path.dirname(link[0]).endswith(".wants")
+
+
+def _leaving_last(claim: tuple[str, str]) -> tuple[bool, bool]:
+    """Order claims so that what takes a change back at boot leaves after all that it would take back."""
+    return claim[0] == "unit", _is_wish((claim[1], ""))
 
 
 def purge(machine: Machine) -> None:

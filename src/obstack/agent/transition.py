@@ -64,30 +64,40 @@ class Transition:
 
     def act(self, unit: wire.UnitEntry, action: str, reason: str = "") -> None:
         """Record and do one act. Raises AgentError `act-failed`; a resolute transition keeps the failure for later."""
-        if self.boot or self._passed_over(unit):
+        if self.boot:
             return
         self.machine.interrupts.check()
+        if self._passed_over(unit):
+            self._try(unit, "check", lambda: None)
+            return
         self.writer.append("acting", unit=unit.name, action=action)
         self.machine.event("act", "started", f"{action} {unit.name}: {reason}", unit=unit.name, action=action)
         # Crash here: the act is announced and not done; recovery acts on the unit again, which is safe.
         durable.crash_point(f"act-{unit.name}")
+        self._try(unit, action, lambda: _do(self.manager, action, unit))
+        self.acted[unit.name] = time.time()
+        # Crash here: the unit runs with the new files and nothing says so but the announcement; recovery acts again.
+        durable.crash_point(f"acted-{unit.name}")
+
+    def _try(self, unit: wire.UnitEntry, action: str, act: Callable[[], None]) -> None:
+        """Do one act, which a unit of the machine's own must be ready for. Raises AgentError `act-failed` as `act`."""
         try:
             with self.machine.interrupts.region():
                 if not self.resolute:
                     # A way back brings what the unit ran before; that must not wait for anybody's approval.
                     foreign.demand_accepted(unit)
-                _do(self.manager, action, unit)
+                act()
         except ServiceFailure as failure:
             self.machine.event("act", "failed", failure.what, unit=unit.name, action=action)
             self.failures.append(failure)
             if not self.resolute:
                 raise failure_error(self.failures) from failure
-        self.acted[unit.name] = time.time()
-        # Crash here: the unit runs with the new files and nothing says so but the announcement; recovery acts again.
-        durable.crash_point(f"acted-{unit.name}")
 
     def _passed_over(self, unit: wire.UnitEntry) -> bool:
-        """Tell whether the unit is the machine's own and does not run: it reads what is there when it is started."""
+        """Tell whether the unit is the machine's own and does not run: it reads what is there when it is started.
+
+        So its checker has the last word on what stays there.
+        """
         if unit.file:
             return False
         return not states(self.machine, self.new, self.old)[unit.name].running

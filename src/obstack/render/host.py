@@ -42,10 +42,9 @@ def render_host(site: Site, name: str, layout: Layout, materials: HostMaterials,
         render_firewall(site, name, layout, materials.artifacts, exposed_ports(resolved)),
     ]
     parts = combine(components)
-    names = [service.name for service in parts.services]
     everything = combine(
         (
-            render_recovery(layout, names),
+            render_recovery(layout, parts),
             Rendering(links=(LinkEntry(layout.etc(COMPONENT), FOLDER),)),
             parts,
             Rendering(gates=(_running(site), *_gates(place, resolved, proxy_digest(place, backends)))),

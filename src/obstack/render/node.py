@@ -42,6 +42,5 @@ def render_node(site: Site, layout: Layout, materials: Materials, modules: Modul
             render_renewal(site, layout, materials),
         )
     )
-    names = [service.name for service in components.services]
     running = GateEntry("all units are running", "units-active", "", {}, whole_seconds(site.gates.deadline))
-    return combine((render_recovery(layout, names), components, Rendering(gates=(running,))))
+    return combine((render_recovery(layout, components), components, Rendering(gates=(running,))))

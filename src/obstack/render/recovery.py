@@ -1,8 +1,11 @@
-"""The unit that runs at boot before all others: the agent finishes, or takes back, what a power cut interrupted."""
+"""The unit that runs at boot before all others: the agent finishes, or takes back, what a power cut interrupted.
+
+All others are those of ours, and services of the machine's own that read a file of ours: one that they would refuse
+is gone before they start.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 from obstack.agent.wire import UnitEntry
@@ -14,11 +17,13 @@ NAME: Final = "observability-recover"
 FILE: Final = f"units/{NAME}.service"
 
 
-def render_recovery(layout: Layout, units: Sequence[str]) -> Rendering:
-    """Given the names of all units of ours, return the recovery unit; a private root has no boot to recover at."""
+def render_recovery(layout: Layout, parts: Rendering) -> Rendering:
+    """Given all that is rendered for a node, return its recovery unit; a private root has no boot to recover at."""
     if layout.manager is not Manager.SYSTEMD:
         return Rendering()
-    before = " ".join(f"{name}.service" for name in units)
+    own = [f"{service.name}.service" for service in parts.services]
+    lent = [unit.name for unit in parts.units if not unit.file and unit.name.endswith(".service")]
+    before = " ".join(dict.fromkeys((*own, *lent)))
     content = unit_bytes(
         {
             "Unit": [
