@@ -150,6 +150,9 @@ class SiteSecrets(Secrets, Protocol):
     def gate_login(self) -> Login:
         """Return the machine account of the gate probes, drawn when there is none."""
 
+    def node_key(self, node: str) -> bytes:
+        """Given a node's name, return the key of the digests of its secret files: always the same for this site."""
+
 
 class ArchiveCache(Protocol):
     """Verified archives on this machine, by SHA-256."""

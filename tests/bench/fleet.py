@@ -21,7 +21,7 @@ from obstack.model.site import Site
 from obstack.plan.generation import build_generation
 from obstack.render.node import render_node
 from rendering.hosts import server_materials
-from rendering.settled import SERVER
+from rendering.settled import KEY, SERVER
 
 MODULES: Final = 6
 TARGETS_S: Final = {1_000: 2.0, 10_000: 20.0}
@@ -84,7 +84,7 @@ def measure(hosts: int) -> dict[str, float]:
     site = fleet(hosts, modules)
     began, spent = time.perf_counter(), time.process_time()
     manifest, _ = build_generation(
-        "mon-1", "observability", SERVER, render_node(site, SERVER, server_materials(), modules)
+        "mon-1", "observability", SERVER, render_node(site, SERVER, server_materials(), modules), KEY
     )
     request = wire.line(wire.Request("apply", {"generation": manifest.identity}, manifest=manifest))
     return {

@@ -14,7 +14,7 @@ from obstack.edges.configfile import GLOBAL_FILE, FileConfigurations
 from obstack.model.site import Site
 from obstack.plan.generation import build_generation
 from obstack.render.node import render_node
-from rendering.settled import SERVER, materials
+from rendering.settled import KEY, SERVER, materials
 
 HOSTS: Final = (1, 100, 1_000)
 TIMES: Final = 5
@@ -46,7 +46,9 @@ def configuration(hosts: int) -> dict[str, Any]:
 
 def request(site: Site) -> bytes:
     """Given a site, return the line that an apply sends to the agent."""
-    manifest, _ = build_generation(site.server.name, "observability", SERVER, render_node(site, SERVER, materials()))
+    manifest, _ = build_generation(
+        site.server.name, "observability", SERVER, render_node(site, SERVER, materials()), KEY
+    )
     return wire.line(wire.Request("apply", {"generation": manifest.identity}, manifest=manifest))
 
 

@@ -81,7 +81,9 @@ def _login(name: str, password: str) -> Login:
 
 def stage(site: Site, layout: Layout, settled_materials: Materials, distribution: Distribution, folder: Path) -> Staged:
     """Write the site's generation, without the journal's own programs, below `folder` and return it."""
-    manifest, blobs = build_generation("mon-1", "observability", layout, render_node(site, layout, settled_materials))
+    manifest, blobs = build_generation(
+        "mon-1", "observability", layout, render_node(site, layout, settled_materials), settled.KEY
+    )
     manifest = dataclasses.replace(
         manifest,
         units=tuple(unit for unit in manifest.units if unit.name not in JOURNAL),

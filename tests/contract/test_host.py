@@ -30,7 +30,7 @@ from obstack.render.host import ROLE, render_host
 from obstack.render.materials import HostMaterials
 from obstack.render.node import render_node
 from rendering.hosts import NODE, modules
-from rendering.settled import artifacts
+from rendering.settled import KEY, artifacts
 
 pytestmark = pytest.mark.contract
 
@@ -144,10 +144,10 @@ def fleet(suite: Distribution, tmp_path_factory: pytest.TempPathFactory) -> Iter
     try:
         layout = layout_of(folder / "web-1")
         rendering = render_host(site, "web-1", layout, host_materials, used)
-        started.append(start(*build_generation("web-1", ROLE, layout, rendering), suite, folder / "web-1"))
+        started.append(start(*build_generation("web-1", ROLE, layout, rendering, KEY), suite, folder / "web-1"))
         layout = layout_of(folder / "mon-1")
         manifest, blobs = build_generation(
-            "mon-1", "observability", layout, render_node(site, layout, server_materials, used)
+            "mon-1", "observability", layout, render_node(site, layout, server_materials, used), KEY
         )
         alone = dataclasses.replace(
             manifest, units=tuple(dataclasses.replace(u, after=()) for u in manifest.units if u.name == "prometheus")

@@ -11,7 +11,7 @@ import pytest
 from obstack.model.site import Site
 from obstack.plan.generation import build_generation
 from obstack.render.node import render_node
-from rendering.settled import SERVER, full_site, materials, small_site
+from rendering.settled import KEY, SERVER, full_site, materials, small_site
 
 pytestmark = pytest.mark.contract
 
@@ -21,7 +21,7 @@ BOUND = 2.0
 
 def unit_file(name: str, folder: Path, site: Site) -> Path:
     rendering = render_node(site, SERVER, materials())
-    manifest, blobs = build_generation("mon-1", "observability", SERVER, rendering)
+    manifest, blobs = build_generation("mon-1", "observability", SERVER, rendering, KEY)
     (entry,) = (file for file in manifest.files if file.path == f"units/{name}.service")
     path = folder / f"{name}.service"
     path.write_bytes(blobs[entry.digest])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 
-from crash.world import WORKER, World
+from crash.world import KEY, WORKER, World
 from obstack.agent import wire
 from obstack.ports import Contents
 
@@ -73,3 +73,16 @@ def test_units_that_a_failed_way_back_left_behind_are_acted_on_by_the_next_run(s
     assert small.ask("apply", refused).outcome == "refused"
     small.apply(one)
     assert small.ask("apply", one).outcome == "unchanged"
+
+
+def test_secret_files_whose_key_is_lost_count_as_changed_until_it_is_there_again(small: World) -> None:
+    one = small.generation("one")
+    small.apply(one)
+    pids = small.pids()
+    key = small.state / "store/blobs" / one.manifest.key
+    key.unlink()
+    assert {item.subject for item in small.inspect().drift} == {"etc/alpha/secret", "etc/beta/secret"}
+    small.apply(one)
+    assert key.read_bytes() == KEY
+    assert small.ask("apply", one).outcome == "unchanged"
+    assert small.pids() == pids

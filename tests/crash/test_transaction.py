@@ -223,7 +223,8 @@ def test_prune_keeps_the_newest_and_the_one_in_force(small: World) -> None:
     names = {p.name.removesuffix(".json") for p in (small.state / "store/artifacts").iterdir()}
     assert names == {artifact.identity for artifact in generations[1].manifest.artifacts}
     blobs = {p.name for p in (small.state / "store/blobs").iterdir()}
-    assert blobs == {file.digest for file in generations[1].manifest.files} | {generations[1].identity}
+    manifest = generations[1].manifest
+    assert blobs == {file.digest for file in manifest.files} | {manifest.identity, manifest.key}
 
 
 def test_uninstall_keeps_data_and_purge_removes_exactly_what_was_made(small: World) -> None:

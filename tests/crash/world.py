@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from obstack.agent import wire
+from obstack.agent.store import content_digest
 from obstack.edges.embedded.supervisord import Supervisord
 from obstack.edges.local_channel import LocalChannel
 from obstack.errors import Unreachable
@@ -36,6 +37,7 @@ while :; do sleep 1000 & wait $!; kill $! 2>/dev/null; done
 """
 
 STATE = "var/lib/observability"
+KEY = bytes(range(wire.KEY_SIZE))
 
 
 @dataclass(frozen=True)
@@ -101,9 +103,12 @@ class World:
         blobs: dict[str, bytes] = {}
         files = []
 
+        blobs[digest(KEY)] = KEY
+
         def add(path: str, content: bytes, mode: int = 0o644, secret: bool = False) -> None:
-            blobs[digest(content)] = content
-            files.append(wire.FileEntry(path, digest(content), len(content), mode, secret=secret))
+            name = content_digest(content, KEY if secret else b"")
+            blobs[name] = content
+            files.append(wire.FileEntry(path, name, len(content), mode, secret=secret))
 
         worker = (program or WORKER.format(version=version)).encode()
         blobs[digest(worker)] = worker
@@ -149,6 +154,7 @@ class World:
             gates=(
                 wire.GateEntry("answer", "http", units[0], {"url": f"{self.url}/{gate}", "status": 200}, deadline_s=0),
             ),
+            key=digest(KEY),
         )
         return Generation(manifest, blobs, loaded)
 

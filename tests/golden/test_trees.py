@@ -19,7 +19,7 @@ from obstack.plan.generation import build_generation
 from obstack.render.host import ROLE, render_host
 from obstack.render.node import render_node
 from rendering.hosts import fleet_site, host_materials, modules, server_materials
-from rendering.settled import PRIVATE, SERVER, full_site, materials, small_site
+from rendering.settled import KEY, PRIVATE, SERVER, full_site, materials, small_site
 
 TREES = Path(__file__).parent / "trees"
 SITES = {"small": small_site(), "full": full_site()}
@@ -28,7 +28,7 @@ FLEET = fleet_site()
 
 
 def rendered(site: Site, layout: Layout) -> dict[str, bytes]:
-    return written(*build_generation("mon-1", "observability", layout, render_node(site, layout, materials())))
+    return written(*build_generation("mon-1", "observability", layout, render_node(site, layout, materials()), KEY))
 
 
 def written(manifest: wire.Manifest, blobs: dict[str, bytes]) -> dict[str, bytes]:
@@ -47,12 +47,12 @@ def test_the_tree_is_as_it_was_reviewed(site: str, layout: str) -> None:
 @pytest.mark.parametrize("host", FLEET.hosts)
 def test_the_tree_of_a_host_is_as_it_was_reviewed(host: str) -> None:
     rendering = render_host(FLEET, host, SERVER, host_materials(), modules())
-    compare(TREES / f"fleet-{host}", written(*build_generation(host, ROLE, SERVER, rendering)))
+    compare(TREES / f"fleet-{host}", written(*build_generation(host, ROLE, SERVER, rendering, KEY)))
 
 
 def test_the_tree_of_their_server_is_as_it_was_reviewed() -> None:
     rendering = render_node(FLEET, SERVER, server_materials(), modules())
-    compare(TREES / "fleet-server", written(*build_generation("mon-1", "observability", SERVER, rendering)))
+    compare(TREES / "fleet-server", written(*build_generation("mon-1", "observability", SERVER, rendering, KEY)))
 
 
 def compare(folder: Path, files: dict[str, bytes]) -> None:

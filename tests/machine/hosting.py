@@ -35,6 +35,7 @@ from obstack.plan.generation import build_generation
 from obstack.ports import Contents
 from obstack.render.host import ROLE, render_host
 from obstack.render.materials import HostMaterials
+from rendering.settled import KEY
 
 SERVER: Final = Layout("", Manager.SYSTEMD)
 NAME: Final = "web-1"
@@ -94,7 +95,7 @@ class Hosting:
             gate=self.authority.self_signed("gate", now),
             artifacts={name: artifact for name, (artifact, _) in found.items()},
         )
-        manifest, blobs = build_generation(NAME, ROLE, SERVER, render_host(site, NAME, SERVER, materials, modules))
+        manifest, blobs = build_generation(NAME, ROLE, SERVER, render_host(site, NAME, SERVER, materials, modules), KEY)
         files = {digest: file for _, archives in found.values() for digest, file in archives.items()}
         return self.ask(wire.Request("apply", {}, manifest, who="a test"), Contents(blobs, files), **environment)
 

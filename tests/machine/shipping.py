@@ -39,6 +39,7 @@ from obstack.render.journal_upload import render_journal_upload
 from obstack.render.materials import Certificate, HostMaterials, Login, Materials
 from obstack.render.recovery import render_recovery
 from obstack.render.tree import Rendering, combine
+from rendering.settled import KEY
 
 SERVER: Final = Layout("", Manager.SYSTEMD)
 NO_CERTIFICATE: Final = Certificate("", Secret(""), "")
@@ -198,7 +199,7 @@ class Central:
     def _apply(self, machine: Machine, name: str, rendering: Rendering, files: dict[str, Path]) -> wire.Reply:
         running = wire.GateEntry("all units are running", "units-active", "", {}, 20)
         whole = combine((render_recovery(SERVER, rendering), rendering, Rendering(gates=(running,))))
-        manifest, blobs = build_generation(name, "monitored-host", SERVER, whole)
+        manifest, blobs = build_generation(name, "monitored-host", SERVER, whole, KEY)
         manifest = replace(manifest, role="observability" if name == "mon-1" else "monitored-host")
         return self._send(machine, name, wire.Request("apply", {}, manifest, who="test"), Contents(blobs, files))
 

@@ -36,6 +36,7 @@ from obstack.ports import Contents
 from obstack.render.firewall import render_firewall
 from obstack.render.recovery import render_recovery
 from obstack.render.tree import Rendering, combine
+from rendering.settled import KEY
 
 pytestmark = [pytest.mark.machine, pytest.mark.security]
 
@@ -82,7 +83,7 @@ class Fleet:
         firewall = render_firewall(site, "web-1", LAYOUT, {NFTABLES.name: artifact}, ports)
         active = wire.GateEntry("all units are running", "units-active", "", {}, 20)
         whole = combine((render_recovery(LAYOUT, firewall), firewall, Rendering(gates=(active,))))
-        manifest, blobs = build_generation("web-1", "monitored-host", LAYOUT, whole)
+        manifest, blobs = build_generation("web-1", "monitored-host", LAYOUT, whole, KEY)
         return manifest, Contents(blobs, files)
 
     def apply(self, *ports: int, ssh_port: int = 22) -> wire.Reply:

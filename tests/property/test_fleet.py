@@ -18,7 +18,7 @@ from obstack.plan.generation import build_generation
 from obstack.render.host import ROLE, exposed_ports, render_host
 from obstack.render.node import render_node
 from rendering.hosts import DATABASE, NGINX, NODE, PASSWORD, SYSTEMD, host_materials, modules, server_materials
-from rendering.settled import SERVER
+from rendering.settled import KEY, SERVER
 
 NAMES = st.from_regex(r"[a-z][a-z0-9-]{0,10}", fullmatch=True).map(lambda name: f"h-{name}")
 LINE = st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), min_size=1, max_size=20)
@@ -81,11 +81,13 @@ def valid(site: Site) -> bool:
 
 
 def server(site: Site) -> tuple[wire.Manifest, dict[str, bytes]]:
-    return build_generation("mon-1", "observability", SERVER, render_node(site, SERVER, server_materials(), MODULES))
+    return build_generation(
+        "mon-1", "observability", SERVER, render_node(site, SERVER, server_materials(), MODULES), KEY
+    )
 
 
 def host(site: Site, name: str) -> tuple[wire.Manifest, dict[str, bytes]]:
-    return build_generation(name, ROLE, SERVER, render_host(site, name, SERVER, host_materials(), MODULES))
+    return build_generation(name, ROLE, SERVER, render_host(site, name, SERVER, host_materials(), MODULES), KEY)
 
 
 def scraped(site: Site) -> Iterator[tuple[dict[str, Any], str]]:

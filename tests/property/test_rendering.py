@@ -14,7 +14,7 @@ from obstack.model.layout import Layout
 from obstack.model.site import Site
 from obstack.plan.generation import build_generation
 from obstack.render.node import render_node
-from rendering.settled import PRIVATE, SERVER, materials
+from rendering.settled import KEY, PRIVATE, SERVER, materials
 
 # One line of anything that a configuration may hold, with what is special somewhere made likely.
 LINE = st.text(
@@ -59,7 +59,7 @@ def sites(draw: st.DrawFn) -> Site:
 
 
 def contents(site: Site, layout: Layout) -> dict[str, bytes]:
-    manifest, blobs = build_generation("mon-1", "observability", layout, render_node(site, layout, materials()))
+    manifest, blobs = build_generation("mon-1", "observability", layout, render_node(site, layout, materials()), KEY)
     return {file.path: blobs[file.digest] for file in manifest.files}
 
 

@@ -57,6 +57,9 @@ PRIVATE: Final = Layout(
     root="/srv/project/.observability", manager=Manager.SUPERVISOR, python="/srv/project/.venv/bin/python"
 )
 
+KEY: Final = bytes(range(32))
+"""The key of a node."""
+
 HASH: Final = "$2b$10$J8bUqYz1mJkq1nB4cZ4rWeo3v3m1yYw8Q0n5Hk3T8mJfD0nG8Q7yK"
 
 

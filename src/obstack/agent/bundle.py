@@ -22,6 +22,7 @@ from obstack.agent.__main__ import reply_to
 from obstack.agent.faults import USAGE, AgentError
 from obstack.agent.machine import Interrupts, Machine
 from obstack.agent.managers import service_manager
+from obstack.agent.store import content_digest
 
 CHUNK = 1 << 20
 JSON = "--json"
@@ -57,18 +58,23 @@ class Bundle:
 
     def verify(self) -> None:
         """Read every content that the generation needs. Raises AgentError when one is missing or damaged."""
-        sizes = {file.digest: file.size for file in self.manifest.files}
-        sizes |= {archive.digest: archive.size for part in self.manifest.artifacts for archive in part.archives}
+        manifest = self.manifest
+        key = b"".join(self._chunks(manifest.key, wire.KEY_SIZE)) if manifest.key else b""
+        sizes = {archive.digest: archive.size for part in manifest.artifacts for archive in part.archives}
+        sizes |= {manifest.key: wire.KEY_SIZE} if manifest.key else {}
+        sizes |= {file.digest: file.size for file in manifest.files}
+        keyed = {file.digest for file in manifest.files if file.secret}
         for digest, size in sizes.items():
-            for _ in self._chunks(digest, size):
-                pass
+            content = b"".join(self._chunks(digest, size))
+            if content_digest(content, key if digest in keyed else b"") != digest:
+                raise _damaged(self.file, f"content {digest[:12]} is not what its digest says")
 
     def _chunks(self, digest: str, size: int) -> list[bytes]:
         try:
             content = self.archive.read(f"contents/{digest}")
         except (KeyError, zipfile.BadZipFile) as error:
             raise _damaged(self.file, f"content {digest[:12]}: {error}") from error
-        if len(content) != size or hashlib.sha256(content).hexdigest() != digest:
+        if len(content) != size:
             raise _damaged(self.file, f"content {digest[:12]} is not what its digest says")
         return [content[start : start + CHUNK] for start in range(0, len(content), CHUNK)]
 

@@ -35,7 +35,7 @@ def find(machine: Machine, manifest: wire.Manifest, states: Mapping[str, UnitSta
 
 
 def _tree(machine: Machine, manifest: wire.Manifest) -> list[wire.Drift]:
-    tree = machine.paths.generation(manifest.identity)
+    tree, key = machine.paths.generation(manifest.identity), machine.store.key(manifest)
     details = {
         "file-missing": "the file is gone",
         "file-changed": "the content is not that of the generation",
@@ -48,7 +48,7 @@ def _tree(machine: Machine, manifest: wire.Manifest) -> list[wire.Drift]:
         if kind is not None:
             found.append(wire.Drift(kind, folder, details[kind]))
     for file in manifest.files:
-        kind = stage.file_difference(tree, file, attributes=True)
+        kind = stage.file_difference(tree, file, key, attributes=True)
         if kind is not None:
             found.append(wire.Drift(kind, file.path, details[kind]))
     extra = stage.unexpected_files(tree, manifest)

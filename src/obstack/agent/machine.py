@@ -122,9 +122,9 @@ def no_confirmation(limit_s: float) -> bool:
 class Machine:
     """Given the root, everything the verbs work with.
 
-    `emit` shows progress; `receive` asks the controller for contents (digest to size) and puts each, verified, into a
-    folder under the name of its digest. `managers` gives the service manager of a manifest. `confirm` asks the
-    controller to open a new connection, and says whether it has within so many seconds; any thread may call it.
+    `emit` shows progress; `receive` asks the controller for contents (digest to size) and puts each into a folder
+    under the name of its digest, not verified yet. `managers` gives the service manager of a manifest. `confirm` asks
+    the controller to open a new connection, and says whether it has within so many seconds; any thread may call it.
     """
 
     root: str

@@ -159,6 +159,10 @@ def _doubles(names: Iterable[str]) -> list[str]:
 
 def _tree_problems(manifest: wire.Manifest) -> list[str]:
     problems = []
+    if manifest.key and not DIGEST.fullmatch(manifest.key):
+        problems.append("the key of secret files is not named by a SHA-256 digest")
+    if not manifest.key and any(file.secret for file in manifest.files):
+        problems.append("there are secret files, but no key for their digests")
     for file in manifest.files:
         if not is_plain_relative(file.path) or not file.path.startswith(("etc/", "units/")):
             problems.append(f"file path {file.path!r} is not a plain path below etc/ or units/")

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from obstack.agent import durable, wire
 from obstack.agent.faults import ROLLBACK_FAILED, AgentError
@@ -57,11 +57,10 @@ def contents(machine: Machine, manifest: wire.Manifest) -> None:
     """Bring everything the manifest refers to into the store, asking for what is not there. Raises AgentError."""
     store = machine.store
     store.prepare()
-    missing = {file.digest: file.size for file in manifest.files if not store.has_blob(file.digest)}
-    if missing:
-        for digest, path in _received(machine, missing):
-            with open(path, "rb") as stream:
-                store.put_blob(digest, stream.read())
+    _fetch(machine, {manifest.key: wire.KEY_SIZE} if store.key(manifest) is None else {}, {})
+    keys = {file.digest: _key_of(file, store.key(manifest)) or b"" for file in manifest.files}
+    sizes = {file.digest: file.size for file in manifest.files}
+    _fetch(machine, {name: sizes[name] for name, key in keys.items() if not store.has_blob(name, key)}, keys)
     for artifact in manifest.artifacts:
         if not store.has_artifact(artifact.identity):
             machine.event("stage", "progress", f"unpacking {artifact.name} {artifact.version}", artifact=artifact.name)
@@ -71,6 +70,18 @@ def contents(machine: Machine, manifest: wire.Manifest) -> None:
                 store.put_artifact(artifact, paths)
             durable.remove_tree(machine.paths.scratch)
     durable.remove_tree(machine.paths.scratch)
+
+
+def _fetch(machine: Machine, missing: dict[str, int], keys: Mapping[str, bytes]) -> None:
+    if missing:
+        for digest, path in _received(machine, missing):
+            with open(path, "rb") as stream:
+                machine.store.put_blob(digest, stream.read(), keys.get(digest, b""))
+
+
+def _key_of(file: wire.FileEntry, key: bytes | None) -> bytes | None:
+    """Return the key of a file's digest: that of the manifest for a secret one, none for the others."""
+    return key if file.secret else b""
 
 
 def _received(machine: Machine, wanted: dict[str, int]) -> Iterator[tuple[str, str]]:
@@ -98,8 +109,9 @@ def build_tree(machine: Machine, manifest: wire.Manifest) -> str:
     partial = tree + PARTIAL
     durable.remove_tree(partial)
     durable.make_directory(partial, 0o755)
+    key = machine.store.key(manifest)
     for file in manifest.files:
-        _write(machine, partial, file)
+        _write(machine, partial, file, key)
     for artifact in manifest.artifacts:
         _link_artifact(partial, artifact)
     durable.write_file(os.path.join(partial, "manifest.json"), body, 0o600)
@@ -116,19 +128,19 @@ def mend_tree(machine: Machine, manifest: wire.Manifest, aside: str | None = Non
 
     What a hand changed or added is kept below folder `aside` when one is given. Raises AgentError.
     """
-    tree = machine.paths.generation(manifest.identity)
+    tree, key = machine.paths.generation(manifest.identity), machine.store.key(manifest)
     durable.make_directory(tree, 0o755)
     for name in unexpected_files(tree, manifest):
         _set_aside(tree, name, aside)
         durable.remove(os.path.join(tree, name))
     for file in manifest.files:
-        difference = file_difference(tree, file)
+        difference = file_difference(tree, file, key)
         if difference in ("file-changed", "file-missing"):
             _set_aside(tree, file.path, aside)
             _make_room(os.path.join(tree, file.path))
             # Crash here: the file is as it was, or as it must be; whoever comes next compares again.
             durable.crash_point("mend-file")
-            _write(machine, tree, file)
+            _write(machine, tree, file, key)
     for artifact in manifest.artifacts:
         if not artifact_linked(tree, artifact):
             _link_artifact(tree, artifact)
@@ -139,28 +151,32 @@ def mend_tree(machine: Machine, manifest: wire.Manifest, aside: str | None = Non
 
 def own_tree(machine: Machine, manifest: wire.Manifest) -> None:
     """Give every folder and file of the tree its mode and owner, as far as they differ. Raises AgentError."""
-    tree = machine.paths.generation(manifest.identity)
+    tree, key = machine.paths.generation(manifest.identity), machine.store.key(manifest)
     for folder in folders(manifest):
         if folder_difference(tree, folder):
             durable.set_attributes(os.path.join(tree, folder), FOLDER_MODE, "root", "root")
     for file in manifest.files:
-        if file_difference(tree, file, attributes=True):
+        if file_difference(tree, file, key, attributes=True):
             # Crash here: some files have their owner already; the next run gives the others theirs.
             durable.crash_point("own-file")
             durable.set_attributes(os.path.join(tree, file.path), file.mode, file.owner, file.group)
 
 
-def file_difference(tree: str, file: wire.FileEntry, attributes: bool = False) -> str | None:
+def file_difference(tree: str, file: wire.FileEntry, key: bytes | None, attributes: bool = False) -> str | None:
     """Return the kind of drift of one file (see wire.Drift), or None. Its content is only read when its size fits.
 
-    With `attributes`, mode and owner count as well; an ordinary user's files all belong to it, so owners do not count.
+    A secret file is known by the manifest's `key`; where that is lost (None), it counts as changed. With `attributes`,
+    mode and owner count as well; an ordinary user's files all belong to it, so owners do not count.
     """
     path = os.path.join(tree, file.path)
     try:
         status = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
         return "file-missing"
-    if not stat.S_ISREG(status.st_mode) or status.st_size != file.size or _digest(path) != file.digest:
+    own = _key_of(file, key)
+    if not stat.S_ISREG(status.st_mode) or status.st_size != file.size or own is None:
+        return "file-changed"
+    if _digest(path, own) != file.digest:
         return "file-changed"
     if attributes and stat.S_IMODE(status.st_mode) != file.mode:
         return "mode-changed"
@@ -232,11 +248,11 @@ def artifact_linked(tree: str, artifact: wire.ArtifactEntry) -> bool:
         return False
 
 
-def _write(machine: Machine, tree: str, file: wire.FileEntry) -> None:
+def _write(machine: Machine, tree: str, file: wire.FileEntry, key: bytes | None) -> None:
     path = os.path.join(tree, file.path)
     durable.make_directory(os.path.dirname(path), 0o755)
     # Its owner may not exist yet: until own_tree it is root's, with no more rights than it will have.
-    durable.write_file(path, machine.store.read_blob(file.digest), file.mode)
+    durable.write_file(path, machine.store.read_blob(file.digest, _key_of(file, key)), file.mode)
 
 
 def _link_artifact(tree: str, artifact: wire.ArtifactEntry) -> None:
@@ -259,9 +275,9 @@ def _make_room(path: str) -> None:
         durable.remove_tree(path)
 
 
-def _digest(path: str) -> str:
+def _digest(path: str, key: bytes) -> str:
     with open(path, "rb") as stream:
-        return file_digest(stream)
+        return file_digest(stream, key)
 
 
 def _read(path: str) -> bytes | None:

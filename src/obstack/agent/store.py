@@ -1,4 +1,6 @@
-"""The content-addressed store: file contents by SHA-256, and unpacked artifacts by identity.
+"""The content-addressed store: file contents by digest, and unpacked artifacts by identity.
+
+A digest is a SHA-256, or for what is secret an HMAC-SHA256 with a key: a guess cannot be compared with the name then.
 
 Nothing in it is ever changed in place. An entry appears whole by one rename, is verified on the way in and when it is
 used, and goes only when no kept generation refers to it.
@@ -7,6 +9,7 @@ used, and goes only when no kept generation refers to it.
 from __future__ import annotations
 
 import hashlib
+import hmac
 import os
 from collections.abc import Iterable
 from typing import BinaryIO
@@ -38,29 +41,43 @@ class Store:
         """Return where the content with this digest is, if it is here."""
         return os.path.join(self.paths.blobs, digest)
 
-    def has_blob(self, digest: str) -> bool:
+    def key(self, manifest: wire.Manifest) -> bytes | None:
+        """Return the key of the digests of a manifest's secret files: empty when it has none, None when it is lost."""
+        if not manifest.key:
+            return b""
+        try:
+            with open(self.blob_path(manifest.key), "rb") as stream:
+                key = stream.read()
+        except FileNotFoundError:
+            return None
+        return key if content_digest(key) == manifest.key else None
+
+    def has_blob(self, digest: str, key: bytes = b"") -> bool:
         """Tell whether the content is here and undamaged. Damaged content counts as absent and is replaced by `put`."""
         try:
             with open(self.blob_path(digest), "rb") as stream:
-                return file_digest(stream) == digest
+                return file_digest(stream, key) == digest
         except FileNotFoundError:
             return False
 
-    def put_blob(self, digest: str, content: bytes) -> None:
+    def put_blob(self, digest: str, content: bytes, key: bytes = b"") -> None:
         """Keep `content`. Raises AgentError when it is not what the digest promises, or cannot be written."""
-        found = hashlib.sha256(content).hexdigest()
+        found = content_digest(content, key)
         if found != digest:
             raise mismatch(f"blob {digest}", digest, found)
         # Crash here: the blob is absent or whole; a file that was being written is replaced by the next attempt.
         durable.crash_point("blob")
         durable.write_file(self.blob_path(digest), content, 0o600)
 
-    def read_blob(self, digest: str) -> bytes:
-        """Return the content with this digest. Raises AgentError `blob-missing` when it is absent or damaged."""
+    def read_blob(self, digest: str, key: bytes | None = b"") -> bytes:
+        """Return the content with this digest. Raises AgentError `blob-missing` when it is absent or damaged.
+
+        A content whose `key` is lost (None) cannot be told from a damaged one.
+        """
         try:
             with open(self.blob_path(digest), "rb") as stream:
                 content = stream.read()
-            if hashlib.sha256(content).hexdigest() == digest:
+            if key is not None and content_digest(content, key) == digest:
                 return content
         except FileNotFoundError:
             pass  # answered below, like damage: either way the content is not here
@@ -134,7 +151,7 @@ class Store:
         """Remove everything that no manifest of `kept` refers to; return how many entries went. Raises AgentError."""
         kept = tuple(kept)
         digests = {file.digest for manifest in kept for file in manifest.files}
-        digests |= {manifest.identity for manifest in kept}
+        digests |= {name for manifest in kept for name in (manifest.identity, manifest.key)}
         identities = {artifact.identity for manifest in kept for artifact in manifest.artifacts}
         gone = 0
         for name in _names(self.paths.blobs):
@@ -161,9 +178,14 @@ def mismatch(subject: str, wanted: str, found: str) -> AgentError:
     )
 
 
-def file_digest(stream: BinaryIO) -> str:
-    """Return the SHA-256 of what is left of a stream."""
-    digest = hashlib.sha256()
+def content_digest(content: bytes, key: bytes = b"") -> str:
+    """Return the SHA-256 of a content; with a key, its HMAC-SHA256."""
+    return hmac.digest(key, content, "sha256").hex() if key else hashlib.sha256(content).hexdigest()
+
+
+def file_digest(stream: BinaryIO, key: bytes = b"") -> str:
+    """Return the SHA-256 of what is left of a stream; with a key, its HMAC-SHA256."""
+    digest = hmac.new(key, digestmod="sha256") if key else hashlib.sha256()
     while chunk := stream.read(CHUNK):
         digest.update(chunk)
     return digest.hexdigest()

@@ -26,13 +26,19 @@ from obstack.agent.coding import line as line
 from obstack.agent.coding import sparse
 
 PROTOCOL = 1
+KEY_SIZE = 32
+"""Bytes of the key of secret files' digests."""
 
 # ----------------------------------------------------------------------------------------------- the manifest
 
 
 @dataclass(frozen=True)
 class FileEntry:
-    """One regular file of a generation. `path` is relative to the generation's tree: `etc/nginx/nginx.conf`."""
+    """One regular file of a generation. `path` is relative to the generation's tree: `etc/nginx/nginx.conf`.
+
+    `digest` is the SHA-256 of the content; of a `secret` file it is the HMAC-SHA256 by the manifest's key, so that it
+    cannot be tried whether a guessed content has it.
+    """
 
     path: str
     digest: str
@@ -195,7 +201,11 @@ class GateEntry:
 
 @dataclass(frozen=True)
 class Manifest:
-    """Everything a node must be. Its digest is the generation's identity; equal configuration gives equal manifests."""
+    """Everything a node must be. Its digest is the generation's identity; equal configuration gives equal manifests.
+
+    `key` is the SHA-256 of the key of the secret files' digests. The key itself, KEY_SIZE drawn bytes, is a content
+    like others, and stays in the store of the node. Generations of older programs have none, and plain digests.
+    """
 
     node: str
     role: str
@@ -209,6 +219,7 @@ class Manifest:
     checks: tuple[CheckEntry, ...] = ()
     gates: tuple[GateEntry, ...] = ()
     version: int = 1
+    key: str = ""
 
     @functools.cached_property
     def identity(self) -> str:

@@ -68,7 +68,7 @@ def write(content: bytes, path: Path) -> None:
 
 def _wanted(manifest: wire.Manifest) -> set[str]:
     archives = {archive.digest for artifact in manifest.artifacts for archive in artifact.archives}
-    return {file.digest for file in manifest.files} | archives
+    return {file.digest for file in manifest.files} | archives | ({manifest.key} if manifest.key else set())
 
 
 def _content(digest: str, contents: Contents) -> bytes:

@@ -114,6 +114,10 @@ class FileSecrets:
         """Return the machine account of the gate probes; its password is drawn when there is none."""
         return self._login(GATE_LOGIN, self.create(GATE_LOGIN, 40), GATE_ROUNDS)
 
+    def node_key(self, node: str) -> bytes:
+        """Given a node's name, return the key of the digests of its secret files: always the same for this folder."""
+        return hmac.digest(self._site_key(), f"digests of {node}".encode(), "sha256")
+
     def need(self, name: str) -> Secret:
         """Given a name, return the secret. Raises UsageError when there is none."""
         secret = self.get(name)

@@ -114,7 +114,8 @@ def build_desired(
     materials = settle_materials(site, provision.artifacts, secrets=secrets, authority=authority, clock=clock)
     materials = replace(materials, renewal=renewal)
     rendering = render_node(site, layout, materials, modules)
-    manifest, blobs = build_generation(site.server.name, ROLE, layout, rendering)
+    key = secrets.node_key(site.server.name)
+    manifest, blobs = build_generation(site.server.name, ROLE, layout, rendering, key)
     return Desired(site, manifest, Contents(blobs, provision.files))
 
 
@@ -136,7 +137,7 @@ def build_host_desired(
         site, name, modules, provision.artifacts, secrets=secrets, authority=authority, clock=clock
     )
     rendering = render_host(site, name, HOST_LAYOUT, materials, modules)
-    manifest, blobs = build_generation(name, HOST_ROLE, HOST_LAYOUT, rendering)
+    manifest, blobs = build_generation(name, HOST_ROLE, HOST_LAYOUT, rendering, secrets.node_key(name))
     return Desired(site, manifest, Contents(blobs, provision.files))
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 
-from obstack.agent.wire import FileEntry, Manifest, UnitEntry
+from obstack.agent.wire import KEY_SIZE, FileEntry, Manifest, UnitEntry
 from obstack.model.layout import Layout, Manager
 from obstack.render.service import Service
 from obstack.render.supervisor import render_supervisor
@@ -12,16 +13,24 @@ from obstack.render.systemd import render_systemd
 from obstack.render.tree import RenderedFile, Rendering
 
 
-def build_generation(node: str, role: str, layout: Layout, rendering: Rendering) -> tuple[Manifest, dict[str, bytes]]:
-    """Given a node's rendering, return its manifest and the blobs that the manifest's files consist of, by digest."""
+def build_generation(
+    node: str, role: str, layout: Layout, rendering: Rendering, key: bytes
+) -> tuple[Manifest, dict[str, bytes]]:
+    """Given a node's rendering and its key, return its manifest and the blobs that it refers to, by digest.
+
+    The blobs are the contents of the files, and the key, by which the digests of the secret ones are made.
+    """
+    if len(key) != KEY_SIZE:
+        raise ValueError(f"the key of a node has {KEY_SIZE} bytes, not {len(key)}")
     definitions = {service.name: _definition(service, layout) for service in rendering.services}
     files = sorted((*rendering.files, *definitions.values()), key=lambda file: file.path)
-    blobs = {hashlib.sha256(file.content).hexdigest(): file.content for file in files}
+    name = hashlib.sha256(key).hexdigest()
+    blobs = {_digest(file, key): file.content for file in files} | {name: key}
     manifest = Manifest(
         node=node,
         role=role,
         manager=layout.manager.value,
-        files=tuple(_entry(file) for file in files),
+        files=tuple(_entry(file, key) for file in files),
         artifacts=rendering.artifacts,
         directories=rendering.directories,
         links=rendering.links,
@@ -32,6 +41,7 @@ def build_generation(node: str, role: str, layout: Layout, rendering: Rendering)
         ),
         checks=rendering.checks,
         gates=rendering.gates,
+        key=name,
     )
     return manifest, blobs
 
@@ -42,10 +52,16 @@ def _definition(service: Service, layout: Layout) -> RenderedFile:
     return render_supervisor(service, layout)
 
 
-def _entry(file: RenderedFile) -> FileEntry:
+def _digest(file: RenderedFile, key: bytes) -> str:
+    if file.secret:
+        return hmac.digest(key, file.content, "sha256").hex()
+    return hashlib.sha256(file.content).hexdigest()
+
+
+def _entry(file: RenderedFile, key: bytes) -> FileEntry:
     return FileEntry(
         path=file.path,
-        digest=hashlib.sha256(file.content).hexdigest(),
+        digest=_digest(file, key),
         size=len(file.content),
         mode=file.mode,
         owner=file.owner,

@@ -58,7 +58,9 @@ def test_a_second_run_gives_the_same_generation_until_certificates_are_due(secre
 def test_every_file_of_the_manifest_has_its_content(secrets: FileSecrets) -> None:
     for host in ("web-1", "db-1"):
         desired = build(secrets, host)
-        assert {entry.digest for entry in desired.manifest.files} == set(desired.contents.blobs)
+        assert {entry.digest for entry in desired.manifest.files} | {desired.manifest.key} == set(
+            desired.contents.blobs
+        )
 
 
 def test_only_the_secrets_that_its_modules_name_reach_a_host(secrets: FileSecrets) -> None:

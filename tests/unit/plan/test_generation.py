@@ -7,23 +7,24 @@ import hashlib
 import pytest
 
 from obstack.agent import wire
+from obstack.agent.store import content_digest
 from obstack.model.layout import Layout
 from obstack.plan.generation import build_generation
 from obstack.render.node import render_node
-from rendering.settled import PRIVATE, SERVER, full_site, materials, small_site
+from rendering.settled import KEY, PRIVATE, SERVER, full_site, materials, small_site
 
 LAYOUTS = pytest.mark.parametrize("layout", [SERVER, PRIVATE], ids=["server", "private"])
 
 
 def generation(layout: Layout, suite: str = "trixie") -> tuple[wire.Manifest, dict[str, bytes]]:
-    return build_generation("mon-1", "observability", layout, render_node(full_site(), layout, materials(suite)))
+    return build_generation("mon-1", "observability", layout, render_node(full_site(), layout, materials(suite)), KEY)
 
 
 @LAYOUTS
 def test_equal_input_gives_the_equal_identity_and_another_site_another(layout: Layout) -> None:
     first, blobs = generation(layout)
     again, same_blobs = generation(layout)
-    other, _ = build_generation("mon-1", "observability", layout, render_node(small_site(), layout, materials()))
+    other, _ = build_generation("mon-1", "observability", layout, render_node(small_site(), layout, materials()), KEY)
     assert first.identity == again.identity
     assert blobs == same_blobs
     assert first.identity != other.identity
@@ -38,10 +39,35 @@ def test_the_manifest_crosses_the_wire_unchanged(layout: Layout) -> None:
 @LAYOUTS
 def test_blobs_are_exactly_the_contents_of_the_files(layout: Layout) -> None:
     manifest, blobs = generation(layout)
-    assert {file.digest for file in manifest.files} == set(blobs)
+    assert {file.digest for file in manifest.files} | {manifest.key} == set(blobs)
+    assert hashlib.sha256(blobs[manifest.key]).hexdigest() == manifest.key
     for file in manifest.files:
-        assert hashlib.sha256(blobs[file.digest]).hexdigest() == file.digest
+        assert content_digest(blobs[file.digest], KEY if file.secret else b"") == file.digest
         assert len(blobs[file.digest]) == file.size
+
+
+@LAYOUTS
+@pytest.mark.security
+def test_a_guessed_secret_cannot_be_compared_with_what_a_manifest_says(layout: Layout) -> None:
+    manifest, blobs = generation(layout)
+    told = manifest.body.decode()
+    secret = [file for file in manifest.files if file.secret]
+    assert secret
+    for file in secret:
+        content = blobs[file.digest]
+        for guess in (content, content.strip(), *content.split()):
+            assert hashlib.sha256(guess).hexdigest() not in told
+    assert KEY.hex() not in told
+
+
+@pytest.mark.security
+def test_equal_secrets_of_two_nodes_have_different_digests() -> None:
+    rendering = render_node(small_site(), SERVER, materials())
+    one, _ = build_generation("mon-1", "observability", SERVER, rendering, KEY)
+    other, _ = build_generation("mon-1", "observability", SERVER, rendering, KEY[::-1])
+    same = {(file.path, file.digest) for file in one.files} & {(file.path, file.digest) for file in other.files}
+    assert {path for path, _ in same} == {file.path for file in one.files if not file.secret}
+    assert one.identity != other.identity
 
 
 @LAYOUTS
@@ -108,7 +134,7 @@ def test_a_change_of_targets_changes_only_target_files_which_reload_nothing() ->
     changed_site = site.model_copy(update={"prometheus": prometheus})
     before, _ = generation(SERVER)
     rendering = render_node(changed_site, SERVER, materials())
-    after, _ = build_generation("mon-1", "observability", SERVER, rendering)
+    after, _ = build_generation("mon-1", "observability", SERVER, rendering, KEY)
     old = {file.path: file.digest for file in before.files}
     changed = [file.path for file in after.files if old.get(file.path) != file.digest]
     assert changed == ["etc/prometheus/targets/website.json"]

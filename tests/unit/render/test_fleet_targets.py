@@ -17,7 +17,7 @@ from obstack.plan.generation import build_generation
 from obstack.render.materials import Certificate, Materials
 from obstack.render.node import render_node
 from rendering.hosts import NODE, fleet_site, modules, server_materials
-from rendering.settled import SERVER
+from rendering.settled import KEY, SERVER
 
 BLACKBOX: dict[str, Any] = {
     "name": "blackbox",
@@ -31,7 +31,7 @@ WEB_2 = {"address": "192.0.2.11", "groups": ["web"], "modules": {"nginx": {}}}
 
 def generation(site: Site, materials: Materials | None = None) -> tuple[wire.Manifest, dict[str, bytes]]:
     manifest, blobs = build_generation(
-        "mon-1", "observability", SERVER, render_node(site, SERVER, materials or server_materials(), modules())
+        "mon-1", "observability", SERVER, render_node(site, SERVER, materials or server_materials(), modules()), KEY
     )
     return manifest, {file.path: blobs[file.digest] for file in manifest.files}
 
@@ -170,7 +170,7 @@ def test_a_probe_runs_from_the_hosts_that_it_names() -> None:
         },
     )
     rendering = render_node(site, SERVER, server_materials(), modules(NODE, BLACKBOX))
-    manifest, blobs = build_generation("mon-1", "observability", SERVER, rendering)
+    manifest, blobs = build_generation("mon-1", "observability", SERVER, rendering, KEY)
     files = {file.path: blobs[file.digest] for file in manifest.files}
     (group,) = groups(files, "host-probes")
     assert group["targets"] == ["192.0.2.10:9115"]

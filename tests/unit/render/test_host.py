@@ -18,7 +18,7 @@ from obstack.render.host import ROLE, exposed_ports, render_host
 from obstack.render.materials import HostMaterials
 from obstack.render.tree import Rendering
 from rendering.hosts import DATABASE, NGINX, NODE, PASSWORD, SYSTEMD, fleet_site, host_materials, modules
-from rendering.settled import SERVER
+from rendering.settled import KEY, SERVER
 
 FOLDER = "etc/observability-exporters"
 
@@ -28,14 +28,14 @@ def rendering(name: str = "db-1", site: Site | None = None, materials: HostMater
 
 
 def text(name: str, path: str, **given: Any) -> str:
-    manifest, blobs = build_generation(name, ROLE, SERVER, rendering(name, **given))
+    manifest, blobs = build_generation(name, ROLE, SERVER, rendering(name, **given), KEY)
     (entry,) = [file for file in manifest.files if file.path == path]
     return blobs[entry.digest].decode()
 
 
 @pytest.mark.parametrize("name", ["web-1", "db-1"])
 def test_the_agent_accepts_the_manifest(name: str) -> None:
-    manifest, _ = build_generation(name, ROLE, SERVER, rendering(name))
+    manifest, _ = build_generation(name, ROLE, SERVER, rendering(name), KEY)
     paths.validate(manifest, "")
     assert manifest.role == "monitored-host"
 
@@ -66,10 +66,10 @@ def test_every_service_has_its_own_copy_of_the_key_that_nobody_else_may_read() -
 
 
 def test_a_renewed_certificate_restarts_nothing() -> None:
-    old, _ = build_generation("web-1", ROLE, SERVER, rendering("web-1"))
+    old, _ = build_generation("web-1", ROLE, SERVER, rendering("web-1"), KEY)
     given = host_materials()
     renewed = replace(given, certificate=replace(given.certificate, chain="NEW\n", key=Secret("NEW KEY\n")))
-    new, _ = build_generation("web-1", ROLE, SERVER, rendering("web-1", materials=renewed))
+    new, _ = build_generation("web-1", ROLE, SERVER, rendering("web-1", materials=renewed), KEY)
     running = {unit.name for unit in old.units}
     actions = {a.unit: a.action for a in impact.decide(old, new, (), running) if a.action != "none"}
     assert actions == {"exporter-proxy": "reload"}

@@ -12,7 +12,7 @@ from obstack.render.node import render_node
 from obstack.render.systemd import render_systemd
 from obstack.render.tree import Rendering
 from rendering.hosts import host_materials
-from rendering.settled import PRIVATE, SERVER, materials
+from rendering.settled import KEY, PRIVATE, SERVER, materials
 
 
 def site(*hosts: str, address: str = "192.0.2.1") -> Site:
@@ -90,7 +90,7 @@ def test_hosts_share_the_room_and_the_limits_are_read_anew() -> None:
 
 def test_the_agent_accepts_the_longest_name_of_a_host() -> None:
     name = "w" * 63
-    manifest, _ = build_generation("mon-1", "observability", SERVER, render_node(site(name), SERVER, materials()))
+    manifest, _ = build_generation("mon-1", "observability", SERVER, render_node(site(name), SERVER, materials()), KEY)
     validate(manifest, "")
     assert len(f"/var/lib/journal-receive/sockets/{name}") < 108
 

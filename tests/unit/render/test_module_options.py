@@ -19,7 +19,7 @@ from obstack.render.host import ROLE, render_host
 from obstack.render.materials import HostMaterials
 from obstack.render.node import render_node
 from rendering.hosts import fleet_site, host_materials, server_materials
-from rendering.settled import SERVER
+from rendering.settled import KEY, SERVER
 
 MODULES = load_modules()
 EXAMPLES: dict[OptionType, OptionValue] = {
@@ -72,7 +72,7 @@ def materials(modules: ModuleSet) -> HostMaterials:
 def test_nothing_is_left_unfilled_and_no_secret_is_shown(name: str) -> None:
     site = fleet_site({"web-1": {"address": "192.0.2.10", "modules": uses(MODULES[name])}})
     rendering = render_host(site, "web-1", SERVER, materials(MODULES), MODULES)
-    manifest, blobs = build_generation("web-1", ROLE, SERVER, rendering)
+    manifest, blobs = build_generation("web-1", ROLE, SERVER, rendering, KEY)
     paths.validate(manifest, "")
     assert f"{name} answers the server only" in [gate.name for gate in manifest.gates]
     for file in manifest.files:
@@ -80,6 +80,6 @@ def test_nothing_is_left_unfilled_and_no_secret_is_shown(name: str) -> None:
         assert "${" not in text.replace("$${", ""), file.path
         assert file.secret or "correct-horse" not in text, file.path
     server, _ = build_generation(
-        "mon-1", "observability", SERVER, render_node(site, SERVER, server_materials(), MODULES)
+        "mon-1", "observability", SERVER, render_node(site, SERVER, server_materials(), MODULES), KEY
     )
     paths.validate(server, "")

@@ -20,7 +20,7 @@ from obstack.render.host import ROLE, render_host
 from obstack.render.materials import HostMaterials
 from obstack.render.node import render_node
 from rendering.hosts import host_materials, server_materials
-from rendering.settled import SERVER
+from rendering.settled import KEY, SERVER
 
 MODULES: Final = load_modules()
 
@@ -56,7 +56,7 @@ def test_a_module_needs_nothing_but_its_name(names: list[str]) -> None:
     needed = [need for name in names for need in MODULES[name].module.needs]
     chosen = site(*dict.fromkeys((*names, *needed)))
     assert module_findings(chosen, MODULES) == []
-    manifest, _ = build_generation("web-1", ROLE, SERVER, render_host(chosen, "web-1", SERVER, settled(), MODULES))
+    manifest, _ = build_generation("web-1", ROLE, SERVER, render_host(chosen, "web-1", SERVER, settled(), MODULES), KEY)
     paths.validate(manifest, "")
     files = {file.path for file in render_node(chosen, SERVER, server_materials(), MODULES).files}
     for name in names:
