@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from obstack.model.base import Section
+from obstack.model.door_certificate import DoorCertificate
 from obstack.model.scalars import Name, Port, SecretReference
 
 
@@ -25,4 +26,9 @@ class FrontDoor(Section):
         min_length=1,
         description="Who may enter.",
         examples=[[{"name": "admin", "password": "secret:admin-password"}]],
+    )
+    certificate: DoorCertificate = Field(
+        default=DoorCertificate(),
+        description="The certificate that it shows: who signs it, and where it comes from.",
+        examples=[{"mode": "acme", "mail": "ops@example.org"}],
     )

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from obstack.model.alertmanager import Alertmanager
 from obstack.model.blackbox import Probe, ProbeKind
 from obstack.model.components import ArtifactChoice, Source
+from obstack.model.door_certificate import certificate_faults
 from obstack.model.scalars import ADDRESS_PATTERN, HOST_NAME_PATTERN, duration_seconds
 from obstack.model.site import Site
 from obstack.model.words import nearest, spell
@@ -26,7 +27,7 @@ RESERVED_RECEIVERS: Final = {"nobody": "the receiver that tells nobody", "gate":
 SERVER_LABELS: Final = ("environment", "host", "instance", "job", "role")
 EXTERNAL_LABELS: Final = ("environment", "host")
 TARGET_LABELS: Final = ("instance", "job")
-RESERVED_JOBS: Final = (*COMPONENTS, "probes", "host-probes")
+RESERVED_JOBS: Final = (*COMPONENTS, "probes", "host-probes", "front-door")
 
 STALENESS_S: Final = 300
 SHORTEST_RETENTION_S: Final = 7200
@@ -57,6 +58,7 @@ def cross_rules(site: Site) -> list[Finding]:
         *_probes(site.blackbox.probes),
         *_targets(site),
         *_users(site),
+        *_certificate(site),
         *_artifacts(site),
     ]
 
@@ -303,6 +305,12 @@ def _users(site: Site) -> Iterator[Finding]:
                 f"must not be {user.name}, {RESERVED_USERS[user.name]}",
                 "Give the user another name.",
             )
+
+
+def _certificate(site: Site) -> Iterator[Finding]:
+    section: Path = ("front_door", "certificate")
+    for key, message, remedy in certificate_faults(site.front_door.certificate, site.domain):
+        yield Finding((*section, key), message, remedy, (*section, "mode"), ((*section, "mode"), ("domain",)))
 
 
 def _artifacts(site: Site) -> Iterator[Finding]:
