@@ -10,3 +10,9 @@ from contract.debian import SUITES, Distribution, distribution
 @pytest.fixture(scope="session", params=SUITES)
 def suite(request: pytest.FixtureRequest) -> Distribution:
     return distribution(request.param)
+
+
+@pytest.fixture(scope="session")
+def newest() -> Distribution:
+    """The suite with the newest programs."""
+    return distribution("sid")

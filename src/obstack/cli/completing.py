@@ -53,6 +53,17 @@ hosts = _from(lambda target: hosts_of(target.configuration), Scope.FILES)
 """Hosts that have a file."""
 
 
+def _dashboards(_target: Target) -> Iterable[str]:
+    """Those of a site's own modules are not completed: to know them, its whole configuration would be read."""
+    from obstack.content.dashboards import STACK
+
+    return (*STACK, *module_names(shipped_folder()))
+
+
+dashboards = _from(_dashboards, Scope.FILES)
+"""Dashboards that this program brings."""
+
+
 def _nodes(target: Target) -> Iterable[str]:
     server = Kept(target.layout.root).node()
     return (*hosts_of(target.configuration), *((server,) if server else ()))

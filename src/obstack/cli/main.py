@@ -32,6 +32,9 @@ COMMANDS: dict[str, Command] = {
     "config": Command("obstack.cli.config", "Begin, check, show and compare the configuration."),
     "host": Command("obstack.cli.host", "Add, list, show, detect, check, bundle and remove monitored hosts."),
     "module": Command("obstack.cli.module", "Show, enable, check and write modules: what runs on monitored hosts."),
+    "dashboard": Command(
+        "obstack.cli.dashboard", "List and show the dashboards, and write them as files for a Grafana of your own."
+    ),
     "cert": Command("obstack.cli.cert", "Show and renew the certificates between server and hosts."),
     "lock": Command(
         "obstack.cli.lock",

@@ -10,13 +10,21 @@ from obstack.model.base import Section
 from obstack.model.scalars import Text
 
 
+class Thresholds(Section):
+    """From where on a value asks for attention, and from where on for action."""
+
+    warning: float | None = Field(default=None, description="From here on it asks for attention.", examples=[0.8])
+    critical: float | None = Field(default=None, description="From here on it asks for action.", examples=[0.95])
+    worse: Literal["above", "below"] = Field(
+        default="above", description="On which side of them it is worse.", examples=["above"]
+    )
+
+
 class Panel(Section):
     """One panel: a query and how its result is shown."""
 
     title: Text = Field(description="What it shows.", examples=["Requests a second"])
-    description: Text | None = Field(
-        default=None, description="What to read from it.", examples=["A fall to zero means that nobody comes."]
-    )
+    description: Text = Field(description="What to read from it.", examples=["A fall to zero means that nobody comes."])
     kind: Literal["line", "number", "state", "table"] = Field(
         description="line: its course. number: its last value. state: 1 is well, 0 is not. table: the last values.",
         examples=["line"],
@@ -30,7 +38,16 @@ class Panel(Section):
         description="PromQL; its series keep the label host, by which the dashboard is narrowed down to one host.",
         examples=["rate(nginx_http_requests_total[5m])"],
     )
-    legend: Text | None = Field(default=None, description="Label that tells its series apart.", examples=["mountpoint"])
+    legend: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")] | None = Field(
+        default=None,
+        description="Label that tells the series of one host apart.",
+        examples=["mountpoint"],
+    )
+    thresholds: Thresholds | None = Field(
+        default=None,
+        description="From where on its value is bad; a state needs none.",
+        examples=[{"warning": 0.8, "critical": 0.95}],
+    )
 
 
 class Dashboard(Section):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -210,6 +211,12 @@ def _host_probes(site: Site, resolved: Mapping[str, Iterable[ResolvedModule]]) -
             longest_s=_longest(groups),
         ),
     )
+
+
+def longest_interval(site: Site, modules: ModuleSet) -> str:
+    """Given a site and all modules, return the longest time between two scrapes of any target, such as `120s`."""
+    longest_s = max((job.longest_s for job in jobs(site, modules)), default=0.0)
+    return f"{math.ceil(max(longest_s, duration_seconds(site.prometheus.scrape_interval)))}s"
 
 
 def _longest(groups: Iterable[Mapping[str, Any]]) -> float:

@@ -18,6 +18,10 @@ CHOOSING_TYPES: Final = (OptionType.STRING, OptionType.LIST)
 LONGEST_USER_NAME: Final = 32
 RESERVED_UNITS: Final = ("exporter-proxy", "journal-upload")
 """What else of ours runs on a host, beside units whose names begin with observability-."""
+RESERVED_NAMES: Final = frozenset(
+    ("fleet", "capacity", "prometheus", "alertmanager", "logs", "front-door", "slos", "operations")
+)
+"""Names of the dashboards of the stack itself, beside which those of modules stand."""
 IMPLIED_NAMES: Final = ("listen", "web_config", "etc", "data", "textfile", "python", "host", "address")
 
 
@@ -44,6 +48,9 @@ def rule_faults(module: Module, rules: ModuleRules) -> list[Finding]:
 def _name(module: Module, folder: str) -> Iterator[Finding]:
     if module.name != folder:
         yield Finding(("name",), f"must be {folder}, the name of its folder, but is {module.name}", f"name: {folder}")
+    if module.name in RESERVED_NAMES:
+        remedy = "Rename the module and its folder."
+        yield Finding(("name",), f"must not be {module.name}, which is the name of a part of the stack", remedy)
 
 
 def _options(module: Module) -> Iterator[Finding]:

@@ -105,7 +105,12 @@ _DASHBOARD: Final = """\
 {
   "title": "@NAME@",
   "panels": [
-    {"title": "Answers", "kind": "state", "unit": "none", "expr": "@METRIC@_up"}
+    {
+      "title": "Answers",
+      "description": "Whether the exporter got an answer from it at the last scrape.",
+      "kind": "state",
+      "expr": "@METRIC@_up"
+    }
   ]
 }
 """

@@ -55,7 +55,7 @@ def test_everything_of_a_folder_is_read(tmp_path: Path) -> None:
     folder = write(tmp_path / "web")
     (folder / "runbooks").mkdir()
     (folder / "runbooks/WebDown.md").write_text("# WebDown\n")
-    panel = '{"title": "Answers", "kind": "state", "expr": "web_up"}'
+    panel = '{"title": "Answers", "description": "d", "kind": "state", "expr": "web_up"}'
     (folder / "dashboard.json").write_text(f'{{"title": "web", "panels": [{panel}]}}')
     (folder / "alerts.test.yaml").write_text("tests: []\n")
     examined = examine_module(folder)
