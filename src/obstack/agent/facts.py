@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -203,6 +204,16 @@ def _namespaces(_: Question) -> bool:
     return os.path.exists("/proc/self/ns/user")
 
 
+def _ipv6(_: Question) -> bool:
+    # What a server does at its start: the kernel may lack the family, or the address that means all.
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:
+            probe.bind(("::", 0))
+    except OSError:
+        return False
+    return True
+
+
 def _commands(question: Question) -> dict[str, str]:
     return {name: shutil.which(name) or "" for name in question.commands}
 
@@ -240,4 +251,5 @@ PROBES: dict[str, Callable[[Question], Any]] = {
     "clock": _clock,
     "namespaces": _namespaces,
     "commands": _commands,
+    "ipv6": _ipv6,
 }

@@ -23,6 +23,7 @@ from obstack.edges.embedded.supervisord import Supervisord
 from obstack.edges.embedded.surroundings import LocalSurroundings
 from obstack.edges.secrets import FileSecrets
 from obstack.model.embedded import HIGHEST_PORT_BASE, LOWEST_PORT_BASE, PORT_BASE
+from obstack.model.passwords import DRAWN_LENGTH
 from obstack.model.secret import reference_name
 from obstack.model.site import Site
 from obstack.operations.up import bring_up
@@ -55,6 +56,8 @@ def command(*, root: Path | None, port_base: int | None, quiet: bool, as_json: b
         site = FileConfigurations(target.configuration).load().site
         for user in site.front_door.users:
             secrets.create(reference_name(user.password))
+        for machine in site.front_door.machines:
+            secrets.create(reference_name(machine.password), DRAWN_LENGTH)
         reply = bring_up(
             site,
             lambda: build_desired(target, progress),

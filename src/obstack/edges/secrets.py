@@ -34,9 +34,9 @@ KEPT: Final = ".kept"
 ROUNDS: Final = 10
 """Cost of bcrypt. nginx verifies the hash on every request, so it must not cost more than some 50 ms."""
 
-GATE_ROUNDS: Final = 4
-"""The cost for the gate's account: 40 drawn characters are not guessed, however quick a guess is, and every run of the
-gates logs in several times."""
+DRAWN_ROUNDS: Final = 4
+"""The cost for the accounts of machines, the gate's too: 32 drawn characters and more are not guessed, however quick a
+guess is, and these log in many times."""
 
 
 _ALPHABET: Final = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789"  # without what looks alike
@@ -104,15 +104,19 @@ class FileSecrets:
         return changed
 
     def logins(self, site: Site) -> tuple[Login, ...]:
-        """Given the site, return the users of the front door with their hashes.
+        """Given the site, return the users of the front door, then its machines, with their hashes.
 
         The same password keeps the same hash. Raises UsageError for a secret that is missing or cannot be trusted.
         """
-        return tuple(self._login(user.name, self.need(reference_name(user.password))) for user in site.front_door.users)
+        door = site.front_door
+        return (
+            *(self._login(user.name, self.need(reference_name(user.password))) for user in door.users),
+            *(self._login(item.name, self.need(reference_name(item.password)), DRAWN_ROUNDS) for item in door.machines),
+        )
 
     def gate_login(self) -> Login:
         """Return the machine account of the gate probes; its password is drawn when there is none."""
-        return self._login(GATE_LOGIN, self.create(GATE_LOGIN, 40), GATE_ROUNDS)
+        return self._login(GATE_LOGIN, self.create(GATE_LOGIN, 40), DRAWN_ROUNDS)
 
     def node_key(self, node: str) -> bytes:
         """Given a node's name, return the key of the digests of its secret files: always the same for this folder."""

@@ -5,6 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 SHORTEST: Final = 12
+SHORTEST_OF_MACHINE: Final = 32
+"""A machine's password is checked at each push, so its hash must be cheap; what makes up for it is its length."""
+DRAWN_LENGTH: Final = 40
+"""Characters of a password of a machine that is drawn here."""
+
 ADDED: Final = 8
 """Characters that must be there beside words that guessing begins with."""
 
@@ -24,10 +29,13 @@ _SIMILAR: Final = str.maketrans("0134578@$!", "oleastbasi")
 _RUNS: Final = ("abcdefghijklmnopqrstuvwxyz", "01234567890123456789", "qwertyuiopasdfghjklzxcvbnm")
 
 
-def weakness(password: str, user: str) -> str | None:
-    """Given a password and its user's name, return what is weak about it, or None. The password is not in the text."""
-    if len(password) < SHORTEST:
-        return f"has {len(password)} characters; at least {SHORTEST} are needed"
+def weakness(password: str, user: str, *, shortest: int = SHORTEST) -> str | None:
+    """Given a password and its user's name, return what is weak about it, or None. The password is not in the text.
+
+    `shortest` is the fewest characters that it may have.
+    """
+    if len(password) < shortest:
+        return f"has {len(password)} characters; at least {shortest} are needed"
     lowered = password.lower()
     words = sorted({*COMMON, user}, key=len, reverse=True)
     if min(_unguessed(lowered, words), _unguessed(lowered.translate(_SIMILAR), words)) < ADDED:

@@ -11,6 +11,7 @@ from obstack.model.alertmanager import Alertmanager
 from obstack.model.blackbox import Probe, ProbeKind
 from obstack.model.components import ArtifactChoice, Source
 from obstack.model.door_certificate import certificate_faults
+from obstack.model.front_door import Machine, User
 from obstack.model.scalars import ADDRESS_PATTERN, HOST_NAME_PATTERN, duration_seconds
 from obstack.model.site import Site
 from obstack.model.words import nearest, spell
@@ -57,8 +58,9 @@ def cross_rules(site: Site) -> list[Finding]:
         *_alert_intervals(site.alertmanager),
         *_probes(site.blackbox.probes),
         *_targets(site),
-        *_users(site),
         *_certificate(site),
+        *_logins(site),
+        *_proxies(site),
         *_artifacts(site),
     ]
 
@@ -66,7 +68,9 @@ def cross_rules(site: Site) -> list[Finding]:
 def secret_references(site: Site) -> list[tuple[Path, str]]:
     """Given a site, return every secret that it refers to, with the path of the reference."""
     found: list[tuple[Path, str]] = [
-        (("front_door", "users", index, "password"), user.password) for index, user in enumerate(site.front_door.users)
+        (("front_door", kind, index, "password"), login.password)
+        for kind, logins in _logins_of(site).items()
+        for index, login in enumerate(logins)
     ]
     smtp = site.alertmanager.smtp
     if smtp is not None and smtp.password is not None:
@@ -296,15 +300,32 @@ def _targets(site: Site) -> Iterator[Finding]:
                 yield Finding((*path, "addresses", position), f"{address} is listed twice", "Remove one of the two.")
 
 
-def _users(site: Site) -> Iterator[Finding]:
-    yield from _unique(("front_door", "users"), [user.name for user in site.front_door.users])
-    for index, user in enumerate(site.front_door.users):
-        if user.name in RESERVED_USERS:
-            yield Finding(
-                ("front_door", "users", index, "name"),
-                f"must not be {user.name}, {RESERVED_USERS[user.name]}",
-                "Give the user another name.",
-            )
+def _logins_of(site: Site) -> dict[str, tuple[User | Machine, ...]]:
+    return {"users": site.front_door.users, "machines": site.front_door.machines}
+
+
+def _logins(site: Site) -> Iterator[Finding]:
+    names = {kind: [login.name for login in logins] for kind, logins in _logins_of(site).items()}
+    for kind, of_kind in names.items():
+        yield from _unique(("front_door", kind), of_kind)
+        for index, name in enumerate(of_kind):
+            path: Path = ("front_door", kind, index, "name")
+            if name in RESERVED_USERS:
+                yield Finding(
+                    path, f"must not be {name}, {RESERVED_USERS[name]}", f"Give the {kind[:-1]} another name."
+                )
+            elif kind == "machines" and name in names["users"]:
+                yield Finding(path, f"{name} is the name of a user as well", "Give the machine another name.")
+
+
+def _proxies(site: Site) -> Iterator[Finding]:
+    if site.front_door.plain_http and not site.front_door.trusted_proxies:
+        yield Finding(
+            ("front_door", "plain_http"),
+            "needs front_door.trusted_proxies: without TLS nobody else may be answered",
+            "Add the address of the proxy that does TLS, for example: trusted_proxies: [192.0.2.7]",
+            rests_on=(("front_door", "trusted_proxies"),),
+        )
 
 
 def _certificate(site: Site) -> Iterator[Finding]:

@@ -32,6 +32,7 @@ HOST_ADDRESS_PATTERN: Final = (
 )
 SSH_DESTINATION_PATTERN: Final = r"^([A-Za-z_][A-Za-z0-9_.-]{0,31}@)?[A-Za-z0-9_\[][A-Za-z0-9_.:\]-]{0,252}$"
 SSH_OPTION_PATTERN: Final = r"^[A-Za-z][A-Za-z0-9]*=[^\x00-\x1f\x7f]+$"
+NETWORK_PATTERN: Final = r"^[0-9a-f:.]{2,45}(/[0-9]{1,3})?$"
 BATCH_PATTERN: Final = r"^([1-9][0-9]{0,4}|[1-9][0-9]?%|100%)$"
 
 MEANINGS: Final = {
@@ -53,6 +54,7 @@ MEANINGS: Final = {
     HOST_ADDRESS_PATTERN: "a host name in lower case, an IPv4 address, or an IPv6 address without brackets",
     SSH_DESTINATION_PATTERN: "[user@]host as ssh understands it, such as admin@web-1.example.org",
     SSH_OPTION_PATTERN: "a setting of ssh as Name=value, such as ProxyJump=jump.example.org",
+    NETWORK_PATTERN: "an address or a network in lower case, such as 192.0.2.7 or 2001:db8:1::/64",
     BATCH_PATTERN: "a number of hosts such as 5, or a share such as 10%",
 }
 """What each pattern demands, in words: `must be ...`."""
@@ -116,6 +118,16 @@ def _real_address(text: str) -> str:
     return text
 
 
+def _real_network(text: str) -> str:
+    try:
+        network = ipaddress.ip_network(text)
+    except ValueError:
+        raise ValueError("must be an address or a network whose host bits are zero, such as 192.0.2.0/24") from None
+    if network.prefixlen == 0:
+        raise ValueError("must not be all addresses")
+    return text
+
+
 def _real_url(text: str) -> str:
     try:
         parts = urlsplit(text)
@@ -162,6 +174,9 @@ SecretReference = Annotated[str, StringConstraints(pattern=SECRET_REFERENCE_PATT
 
 Address = Annotated[str, StringConstraints(max_length=260, pattern=ADDRESS_PATTERN), AfterValidator(_real_address)]
 """`host:port` of a scrape target."""
+
+Network = Annotated[str, StringConstraints(max_length=49, pattern=NETWORK_PATTERN), AfterValidator(_real_network)]
+"""One address, or a network as `192.0.2.0/24`; never all addresses."""
 
 MailAddress = Annotated[str, StringConstraints(max_length=254, pattern=MAIL_ADDRESS_PATTERN)]
 

@@ -9,7 +9,7 @@ from typing import Any
 from obstack.errors import ConfigurationError, UsageError
 from obstack.model.example import example
 from obstack.model.loaded import LoadedConfiguration
-from obstack.model.passwords import weakness
+from obstack.model.passwords import SHORTEST_OF_MACHINE, weakness
 from obstack.model.rules import Finding, Path, secret_references
 from obstack.model.site import Site
 from obstack.model.suspicions import looks_like_placeholder
@@ -85,6 +85,8 @@ def _weakness(site: Site, path: Path, secret: str) -> str | None:
         return "is still a placeholder"
     if path[:2] == ("front_door", "users"):
         return weakness(secret, site.front_door.users[int(path[2])].name)
+    if path[:2] == ("front_door", "machines"):
+        return weakness(secret, site.front_door.machines[int(path[2])].name, shortest=SHORTEST_OF_MACHINE)
     return None
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from obstack.agent import wire
 from obstack.errors import StackError, UsageError
-from obstack.model.rules import secret_references
+from obstack.model.passwords import DRAWN_LENGTH
+from obstack.model.rules import Path, secret_references
 from obstack.operations.configuration import examine_configuration
 from obstack.operations.inspection import inspect
 from obstack.plan.preflight import (
@@ -101,7 +102,7 @@ def needs_of(site: Site | None, node: str, *, installed: bool, private: bool) ->
         node=node,
         domain=site.domain,
         ports=(
-            Port(site.front_door.https_port, "nginx"),
+            *(() if site.front_door.plain_http else (Port(site.front_door.https_port, "nginx"),)),
             Port(site.front_door.http_port, "nginx"),
             Port(site.prometheus.port, "prometheus"),
             Port(site.alertmanager.port, "alertmanager"),
@@ -112,11 +113,12 @@ def needs_of(site: Site | None, node: str, *, installed: bool, private: bool) ->
         retention_bytes=megabytes(retention) << 20 if retention else None,
         installed=installed,
         private=private,
+        ipv6=site.front_door.ipv6,
     )
 
 
 def repair(configurations: Configurations, secrets: RepairableSecrets, *, environment: str | None) -> tuple[str, ...]:
-    """Do what is safe: close secrets to others, and draw the passwords of front door users that have none.
+    """Do what is safe: close secrets to others, and draw the passwords of the front door's logins that have none.
 
     Return what was done. A password that somebody else gave us, such as a mail relay's, cannot be made up.
     """
@@ -125,10 +127,14 @@ def repair(configurations: Configurations, secrets: RepairableSecrets, *, enviro
     if loaded is None:
         return tuple(done)
     for path, name in secret_references(loaded.site):
-        if path[:2] == ("front_door", "users") and _missing(secrets, name):
-            secrets.create(name)
+        if path[:2] in DRAWN and _missing(secrets, name):
+            secrets.create(name, DRAWN[path[:2]])
             done.append(f"drew a password into {secrets.place(name)}")
     return tuple(done)
+
+
+DRAWN: Final[Mapping[Path, int]] = {("front_door", "users"): 24, ("front_door", "machines"): DRAWN_LENGTH}
+"""Which secrets are ours to draw, by the beginning of the path of the setting, with how many characters each."""
 
 
 def _missing(secrets: Secrets, name: str) -> bool:

@@ -70,7 +70,8 @@ class Needs:
 
     `domain` is None while there is no valid configuration. `installed` is whether a generation of ours is in force:
     then our own units may hold our ports. `private` is a private root of `observability up`: neither root nor systemd
-    is needed there. `again` is the command that looks once more.
+    is needed there. `ipv6` is whether something of ours must listen on IPv6. `again` is the command that
+    looks once more.
     """
 
     node: str
@@ -79,6 +80,7 @@ class Needs:
     retention_bytes: int | None = None
     installed: bool = False
     private: bool = False
+    ipv6: bool = False
     again: str = "observability preflight --observability-vps"
 
 
@@ -291,6 +293,16 @@ def _commands(value: Mapping[str, str] | None, needs: Needs) -> Iterator[Finding
             )
 
 
+def _ipv6(value: bool | None, needs: Needs) -> Iterator[Finding]:
+    if needs.ipv6 and not value:
+        yield _block(
+            "no-ipv6",
+            "This machine has no IPv6, and a front door that shall listen there could not start.",
+            needs.node,
+            "write ipv6: false below front_door in config/global.yaml",
+        )
+
+
 def _clock(value: Mapping[str, Any] | None, needs: Needs) -> Iterator[Finding]:
     if value is None or not value["synchronized"]:
         yield _warn(
@@ -338,12 +350,13 @@ JUDGES: Final[Mapping[str, Judge]] = {
     "paths": _paths,
     "units": _units,
     "commands": _commands,
+    "ipv6": _ipv6,
     "clock": _clock,
     "domain": _domain,
 }
 """One judge a fact. The last fact is seen by the controller, the others by the agent."""
 
-SERVER_ONLY: Final = frozenset({"user", "manager", "packages", "paths", "units", "commands", "clock", "domain"})
+SERVER_ONLY: Final = frozenset({"user", "manager", "packages", "paths", "units", "commands", "ipv6", "clock", "domain"})
 """Facts that a private root does not depend on."""
 
 ADVICE: Final = frozenset({"clock", "domain"})
@@ -363,6 +376,7 @@ QUESTIONS: Final[Mapping[str, str]] = {
     "paths": "owner of the configuration paths",
     "units": "list of foreign units",
     "commands": "list of installed programs",
+    "ipv6": "support of IPv6",
     "clock": "state of the clock",
     "domain": "address of the domain",
 }

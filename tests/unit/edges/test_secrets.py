@@ -123,6 +123,17 @@ def test_a_login_keeps_its_hash_while_its_password_stays(folder: Path) -> None:
     assert bcrypt.checkpw(b"another good password", changed.hash.encode())
 
 
+def test_the_hash_of_a_machine_is_cheap_and_that_of_a_person_is_not(folder: Path) -> None:
+    machine = {"name": "edge-1", "password": "secret:edge-1", "may": ["write-metrics"]}
+    site = Site.model_validate({"domain": "observability.example.org", "front_door": {"machines": [machine]}})
+    store = FileSecrets(folder)
+    store.create("admin-password")
+    store.create("edge-1", 40)
+    person, program = store.logins(site)
+    assert person.hash.split("$")[2] == "10"
+    assert (program.name, program.hash.split("$")[2]) == ("edge-1", "04")
+
+
 def test_a_hash_from_another_folder_is_not_taken(folder: Path, tmp_path: Path) -> None:
     store = FileSecrets(folder)
     store.create("admin-password")

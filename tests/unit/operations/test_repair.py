@@ -13,6 +13,7 @@ def configuration(folder: Path) -> FileConfigurations:
     settings = {
         "version": 1,
         "domain": "observability.example.org",
+        "front_door": {"machines": [{"name": "edge-1", "password": "secret:edge-1", "may": ["push-alerts"]}]},
         "alertmanager": {
             "smtp": {
                 "host": "mail.example.org",
@@ -29,14 +30,16 @@ def configuration(folder: Path) -> FileConfigurations:
 def test_it_draws_the_passwords_of_our_own_users_only(tmp_path: Path) -> None:
     secrets = FileSecrets(tmp_path / "secrets")
     done = repair(configuration(tmp_path), secrets, environment=None)
-    assert done == (f"drew a password into {tmp_path}/secrets/admin-password",)
-    assert secrets.get("admin-password") is not None
+    assert done == tuple(f"drew a password into {tmp_path}/secrets/{name}" for name in ("admin-password", "edge-1"))
+    assert len(secrets.need("admin-password").reveal()) == 24
+    assert len(secrets.need("edge-1").reveal()) == 40
     assert secrets.get("smtp-password") is None
 
 
 def test_it_closes_secrets_to_others_and_keeps_their_content(tmp_path: Path) -> None:
     secrets = FileSecrets(tmp_path / "secrets")
     before = secrets.create("admin-password").reveal()
+    secrets.create("edge-1", 40)
     (tmp_path / "secrets").chmod(0o755)
     (tmp_path / "secrets" / "admin-password").chmod(0o644)
     done = repair(configuration(tmp_path), secrets, environment=None)

@@ -36,6 +36,7 @@ GOOD: dict[str, Any] = {
     "paths": {"/etc/prometheus": "absent", "/etc/nginx": "ours"},
     "units": {},
     "commands": {"systemctl": "/usr/bin/systemctl"},
+    "ipv6": True,
     "clock": {"now": 1800000000, "synchronized": True},
     "domain": ["192.0.2.10"],
 }
@@ -52,6 +53,13 @@ def judge(needs: Needs = NEEDS, **changes: Any) -> tuple[Finding, ...]:
 
 def test_a_good_machine_has_no_findings() -> None:
     assert judge() == ()
+
+
+def test_a_front_door_on_ipv6_needs_it() -> None:
+    assert judge(ipv6=False) == ()
+    (finding,) = judge(replace(NEEDS, ipv6=True), ipv6=False)
+    assert (finding.code, finding.severity) == ("no-ipv6", "block")
+    assert "ipv6: false" in finding.do
 
 
 def test_every_fact_has_a_judge_and_a_question() -> None:
