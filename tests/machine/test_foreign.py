@@ -32,6 +32,7 @@ WRITES: dict[str, Any] = {
     "description": "Metrics through the node exporter.",
     "options": {
         "make": {"type": "boolean", "default": True, "description": "Whether there is an account."},
+        "user": {"type": "string", "default": "reader", "description": "Its name."},
         "password": {"type": "secret", "description": "Its password."},
     },
     "service": {
@@ -42,8 +43,8 @@ WRITES: dict[str, Any] = {
     "account": {
         "option": "make",
         "command": ["/bin/cat"],
-        "create": ["create '${password}';"],
-        "remove": ["remove it"],
+        "create": ["create ${user} '${password}';"],
+        "remove": ["remove ${user}"],
     },
     "exporter": {"through": "node", "key_metric": "written_by_a_test"},
 }
@@ -72,9 +73,17 @@ def watching(name: str, unit: str, content: list[Any]) -> dict[str, Any]:
 USES: dict[str, Any] = {"nginx": {}, "writer": {"options": {"password": "secret:account-password"}}}
 SERVES = [["server", [["listen", "127.0.0.1:8092"], ["location", "/", [["return", "200", "taken"]]]]]]
 ANSWER = ["curl", "--silent", "--fail", "http://127.0.0.1:8092/"]
+WRONG: dict[str, Any] = {
+    "name": "wrong",
+    "title": "wrong",
+    "description": "wrong",
+    "service": {"name": "wrong", "command": ["/bin/false"]},
+    "exporter": {"through": "node", "key_metric": "node_uname_info"},
+}
 OWN = {
     "answers": shipped(watching("answers", "nginx.service", SERVES)),
     "writer": shipped(WRITES, {"writer.py": WRITER}),
+    "wrong": shipped(WRONG),
     "broken": shipped(watching("broken", "nginx.service", [["no_such_directive", "on"]])),
     "absent": shipped(watching("absent", "absent.service", [["server_tokens", "off"]])),
 }
@@ -95,6 +104,14 @@ def hosting(
     assert reply.outcome == "committed", (reply.fault, [gate for gate in reply.gates if not gate.passed])
     yield hosting
     machine.destroy()
+
+
+def accounts(hosting: Hosting) -> list[str]:
+    """What the client of the account was told so far."""
+    log = hosting.machine.succeed(
+        ["journalctl", "-u", "metrics-writer-account", "-o", "cat", "--grep", "^(create|remove)"]
+    )
+    return [" ".join(line.split()[:2]) for line in log.stdout.splitlines()]
 
 
 def code(reply: wire.Reply) -> str:
@@ -124,10 +141,26 @@ def test_the_snippet_is_in_force_and_a_second_apply_changes_nothing(hosting: Hos
 def test_the_account_was_made_by_the_text_that_nobody_else_may_read(hosting: Hosting) -> None:
     machine = hosting.machine
     log = machine.succeed(["journalctl", "-u", "metrics-writer-account", "-o", "cat"]).stdout
-    assert "create 'correct-horse';" in log, "the client of this test writes what it was told"
+    assert "create reader 'correct-horse';" in log, "the client of this test writes what it was told"
     assert machine.unit_property("metrics-writer-account", "ActiveState") == "active"
     folder = "/etc/observability-exporters/metrics-writer/account"
     assert machine.run(["setpriv", "--reuid=nobody", "--clear-groups", "cat", f"{folder}/create"]).code != 0
+
+
+def test_the_old_account_goes_when_its_name_changes_and_comes_back_when_the_change_is_undone(hosting: Hosting) -> None:
+    renamed = {**USES, "writer": {"options": {"password": "secret:account-password", "user": "watcher"}}}
+    before = accounts(hosting)
+    assert hosting.apply(renamed).outcome == "committed"
+    assert accounts(hosting)[len(before) :] == ["remove reader", "create watcher"]
+
+    before = accounts(hosting)
+    assert hosting.apply({**USES, "wrong": {}}).outcome == "rolled-back"
+    there_and_back = ["remove watcher", "create reader", "remove reader", "create watcher"]
+    assert accounts(hosting)[len(before) :] == there_and_back
+
+    assert hosting.apply(USES).outcome == "committed"
+    assert accounts(hosting)[-2:] == ["remove watcher", "create reader"]
+    assert hosting.machine.unit_property("metrics-writer-account", "ActiveState") == "active"
 
 
 def test_a_snippet_that_nginx_refuses_is_taken_back_and_nginx_goes_on(hosting: Hosting) -> None:
@@ -230,5 +263,5 @@ def test_taking_everything_off_leaves_nginx_as_it_was(hosting: Hosting) -> None:
     assert silent(hosting, STATUS), "nginx has let go of the snippet"
     assert hosting.pids("nginx") == before
     log = machine.succeed(["journalctl", "-u", "metrics-writer-account", "-o", "cat"]).stdout
-    assert "remove it" in log
+    assert "remove reader" in log
     assert machine.run(["test", "-e", "/var/lib/observability-textfile"]).code != 0

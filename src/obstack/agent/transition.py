@@ -1,7 +1,8 @@
 """The switch itself: from one generation to another, or to nothing. The way forward and the way back are the same code.
 
-Order: stop what leaves, see to the data, make users and directories, flip `current`, converge the outside, let the
-service manager read its definitions, act on the units. Every act is recorded before it is done.
+Order: stop what leaves, and what must take back what it did with the files that it did it with; see to the data, make
+users and directories, flip `current`, converge the outside, let the service manager read its definitions, act on the
+units. Every act is recorded before it is done.
 """
 
 from __future__ import annotations
@@ -103,12 +104,19 @@ class Transition:
         return not states(self.machine, self.new, self.old)[unit.name].running
 
     def _stop_leaving(self) -> None:
-        leaving = [action for action in self.actions if action.action == "stop"]
-        if not leaving or self.boot or self.old is None:
+        if self.boot or self.old is None:
+            return
+        units = {unit.name: unit for unit in self.old.units}
+        leaving = [
+            action
+            for action in self.actions
+            if action.action == "stop"
+            or (action.action == "restart" and action.unit in units and units[action.unit].undoes)
+        ]
+        if not leaving:
             return
         # One that was never started is not known to systemd, which would refuse to stop it.
         observed = states(self.machine, self.old)
-        units = {unit.name: unit for unit in self.old.units}
         for action in leaving:
             if observed[action.unit].active != "inactive":
                 self.act(units[action.unit], "stop", action.reason)

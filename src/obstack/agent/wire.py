@@ -152,8 +152,9 @@ class UnitEntry:
     installed, started or stopped, only reloaded or restarted when its inputs change and it runs; `check` is its
     product's own checker, which must have accepted its whole configuration before that. `after` names the units that
     must be acted on before this one. `boot_only` units are installed but never started, stopped or expected to run: the
-    boot starts them (the recovery unit), or a timer does where they are not `enabled`. A name without suffix is a
-    service's; `name.timer` is a timer.
+    boot starts them (the recovery unit), or a timer does where they are not `enabled`. A unit that `undoes` takes back
+    what it did when it is stopped, so before a restart it is stopped as the old generation has it. A name without
+    suffix is a service's; `name.timer` is a timer.
     """
 
     name: str
@@ -167,6 +168,7 @@ class UnitEntry:
     boot_only: bool = False
     check: tuple[str, ...] = ()
     enabled: bool = True
+    undoes: bool = False
 
 
 @dataclass(frozen=True)

@@ -253,7 +253,8 @@ class Account(Section):
     """A least-privilege account in the watched service, made when its option is true and taken away afterwards.
 
     It is a oneshot unit of root's: `create` at start, `remove` at stop; both must be safe to repeat. `command` gets
-    the text on its standard input.
+    the text on its standard input. When an option changes what they say, the old `remove` takes the old account away
+    before the new `create` makes the new one.
     """
 
     option: OptionName = Field(description="The boolean option that asks for it.", examples=["create_account"])

@@ -80,4 +80,5 @@ def _unit(service: Service, file: str) -> UnitEntry:
         state=service.state,
         start_timeout_s=service.start_timeout_s,
         stop_timeout_s=service.stop_timeout_s,
+        undoes=service.undoes,
     )

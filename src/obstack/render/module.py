@@ -190,6 +190,7 @@ def _account_service(place: Place, unit: str, account: Account, title: str, valu
         user=account.user,
         oneshot=True,
         stop=((*FED, f"{folder}/remove", *command),),
+        undoes=True,
         follows=account.after,
         inputs=(
             # Read when the unit stops, and not before.

@@ -51,7 +51,8 @@ class Service:
     `argv[0]` is an absolute path. `preflight` commands must succeed before each start. `libraries` are folders for the
     dynamic loader. Sizes are bytes as systemd writes them (`512M`). `data` is its own writable directory.
     `stop_signal` asks it to end gracefully. A `oneshot` runs `argv` to its end and stays active until its `stop`
-    commands have undone it (a firewall, an account); it may be root's. `follows` are units of the machine that it
+    commands have undone it (a firewall, an account); it may be root's. One that `undoes` is always stopped with the
+    files that it was started with: what it made has the name that they say. `follows` are units of the machine that it
     starts after, complete with suffix. `environment_file` is read by the service manager, as root. A `persistent` one
     is started again for good, whatever ended it and however often: no configuration of ours can make it fail.
     """
@@ -81,3 +82,4 @@ class Service:
     follows: tuple[str, ...] = ()
     environment_file: str | None = None
     persistent: bool = False
+    undoes: bool = False
