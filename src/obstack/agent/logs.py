@@ -14,8 +14,9 @@ import os
 import re
 import select
 import subprocess
+import tempfile
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -23,6 +24,7 @@ from obstack.agent import wire
 from obstack.agent.services import ServiceFailure
 
 POLL_S = 0.2
+COMPLAINT_LIMIT = 4096
 PRIORITIES = frozenset("01234567")
 INFORMATION = 6
 REMEMBERED = 100_000
@@ -88,25 +90,43 @@ def _receiving(manifest: wire.Manifest) -> list[wire.GateEntry]:
 def read_logs(journal: Journal, query: Query, cancelled: Callable[[], bool]) -> Iterator[wire.Event]:
     """Yield the wanted lines, oldest first; with `follow`, go on until cancelled.
 
-    Raises ServiceFailure when journalctl cannot be run or refuses, and ValueError when `grep` is no regular expression.
+    Raises ServiceFailure when journalctl cannot be run, and after the lines that it showed when it ended with an error;
+    ValueError when `grep` is no regular expression.
     """
     pattern = _pattern(query.grep)
     argv = journal_arguments(journal, query)
     environment = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"} | dict(journal.environment)
-    try:
-        process = subprocess.Popen(
-            argv, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
-    except OSError as error:
-        raise ServiceFailure("", f"{argv[0]} cannot be run: {error.strerror or error}") from error
-    with process:
+    # A file takes any number of complaints; journalctl would wait for who reads them from a pipe.
+    with tempfile.TemporaryFile() as complaints:
         try:
-            if journal.shipped and not query.follow:
-                yield from _last_shipped(process, query, pattern, cancelled)
-            else:
-                yield from _wanted(process, query, pattern, cancelled, Doubles() if journal.shipped else None)
-        finally:
-            process.kill()
+            process = subprocess.Popen(
+                argv, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=complaints
+            )
+        except OSError as error:
+            raise ServiceFailure("", f"{argv[0]} cannot be run: {error.strerror or error}") from error
+        with process:
+            try:
+                if journal.shipped and not query.follow:
+                    whole = yield from _last_shipped(process, query, pattern, cancelled)
+                else:
+                    yield from _wanted(process, query, pattern, cancelled, Doubles() if journal.shipped else None)
+                    whole = True
+                if whole and not cancelled():
+                    _demand_success(process, complaints)
+            finally:
+                process.kill()
+
+
+def _demand_success(process: subprocess.Popen[bytes], complaints: IO[bytes]) -> None:
+    """Let journalctl, which has closed its output, end. Raises ServiceFailure with its words when it did not do well.
+
+    What it has shown until then has been passed on: a part that is told to be one is worth more than nothing.
+    """
+    code = process.wait(timeout=10)
+    if code:
+        complaints.seek(0)
+        words = complaints.read(COMPLAINT_LIMIT).decode("utf-8", "replace").strip()
+        raise ServiceFailure("", f"journalctl ended with {code}", words)
 
 
 def journal_arguments(journal: Journal, query: Query) -> list[str]:
@@ -202,8 +222,11 @@ def _pattern(grep: str) -> re.Pattern[str] | None:
 
 def _last_shipped(
     process: subprocess.Popen[bytes], query: Query, pattern: re.Pattern[str] | None, cancelled: Callable[[], bool]
-) -> Iterator[wire.Event]:
-    """Yield the last lines, oldest first, of a journal that is read backwards and has doubles."""
+) -> Generator[wire.Event, None, bool]:
+    """Yield the last lines, oldest first, of a journal that is read backwards and has doubles.
+
+    Returns whether it was read to its end, which is not needed when there are enough lines before.
+    """
     doubles = Doubles()
     found: list[wire.Event] = []
     assert process.stdout is not None  # noqa: S101 - it was asked for as a pipe
@@ -215,6 +238,7 @@ def _last_shipped(
         if len(found) == query.lines:
             break
     yield from reversed(found)
+    return len(found) < query.lines
 
 
 def _wanted(
@@ -226,7 +250,7 @@ def _wanted(
 ) -> Iterator[wire.Event]:
     last: deque[wire.Event] = deque(maxlen=query.lines)
     live = seen = False
-    assert process.stdout is not None and process.stderr is not None  # noqa: S101 - both were asked for as pipes
+    assert process.stdout is not None  # noqa: S101 - it was asked for as a pipe
     for line in _lines(process.stdout, cancelled):
         if line is None:
             if query.follow:  # what is kept has been read to its end; from now on lines come as they are written
@@ -246,9 +270,6 @@ def _wanted(
         else:
             last.append(event)
     yield from last
-    if not cancelled() and not query.follow and process.wait(timeout=10):
-        complaint = process.stderr.read(4096).decode("utf-8", "replace").strip()
-        raise ServiceFailure("", f"journalctl ended with {process.returncode}", complaint)
 
 
 def _lines(pipe: IO[bytes], cancelled: Callable[[], bool]) -> Iterator[bytes | None]:

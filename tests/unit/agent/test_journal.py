@@ -9,7 +9,8 @@ import pytest
 from obstack.agent.journal_bridge import priority_of
 from obstack.agent.journal_export import boot_identity, entry
 from obstack.agent.log_files import LINE_LIMIT, Reader
-from obstack.agent.logs import Journal, Query, journal_arguments, journal_of, parse_line
+from obstack.agent.logs import Journal, Query, journal_arguments, journal_of, parse_line, read_logs
+from obstack.agent.services import ServiceFailure
 from obstack.agent.wire import GateEntry, Manifest
 
 
@@ -50,6 +51,29 @@ def test_the_boot_has_an_identity() -> None:
 )
 def test_the_priority_is_read_from_the_beginning_of_the_line(line: bytes, priority: int) -> None:
     assert priority_of(line) == priority
+
+
+LINE = '{"MESSAGE": "before it broke", "PRIORITY": "6", "__REALTIME_TIMESTAMP": "1800000000000000"}'
+
+
+@pytest.mark.parametrize("shipped", [True, False])
+@pytest.mark.parametrize("follow", [True, False])
+def test_what_journalctl_says_of_a_journal_that_it_cannot_read_to_its_end_is_told(shipped: bool, follow: bool) -> None:
+    complaints = "i=0; while [ $i -lt 3000 ]; do echo The file is damaged, it says >&2; i=$((i + 1)); done"
+    journal = Journal(("/bin/sh", "-c", f"echo '{LINE}'; {complaints}; exit 1"), (), "/nowhere", shipped)
+    seen = []
+    with pytest.raises(ServiceFailure, match="journalctl ended with 1") as caught:
+        for event in read_logs(journal, Query(["web"], follow=follow), lambda: False):
+            seen.append(event.message)
+    assert seen == ["before it broke"]
+    assert caught.value.detail.startswith("The file is damaged, it says")
+
+
+def test_a_journal_that_was_read_far_enough_is_not_read_to_its_end() -> None:
+    journal = Journal(("/bin/sh", "-c", f"echo '{LINE}'; sleep 60; exit 1"), (), "/nowhere", True)
+    assert [event.message for event in read_logs(journal, Query(["web"], lines=1), lambda: False)] == [
+        "before it broke"
+    ]
 
 
 def test_a_reader_goes_on_where_it_committed(tmp_path: Path) -> None:
