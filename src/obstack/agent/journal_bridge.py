@@ -22,6 +22,7 @@ from dataclasses import dataclass
 
 from obstack.agent import log_files
 from obstack.agent.journal_export import JOURNAL_TYPE, boot_identity, entry
+from obstack.agent.own_code import OwnCode
 
 POLL_S = 0.25
 LONGEST_PAUSE_S = 10.0
@@ -52,31 +53,38 @@ class Settings:
 
 def run(argv: Sequence[str]) -> int:
     """Given the command's arguments, carry lines until SIGTERM or SIGINT and return 0."""
+    code = OwnCode()
     settings = _parse(argv)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    Bridge(settings, stop).run()
+    Bridge(settings, stop, code).run()
+    if not stop.is_set():
+        code.go_on()
     return 0
 
 
 class Bridge:
-    """Given settings, carry lines until `stop` is set. What was read but not taken is read again next time."""
+    """Given settings, carry lines until `stop` is set. What was read but not taken is read again next time.
 
-    def __init__(self, settings: Settings, stop: threading.Event) -> None:
+    It also ends when `code` is not the agent's any more.
+    """
+
+    def __init__(self, settings: Settings, stop: threading.Event, code: OwnCode) -> None:
         self.settings = settings
         self.stop = stop
+        self.code = code
         self.boot = boot_identity()
         self.host = os.uname().nodename.encode()
         self.monotonic_us = 0
         self.away = False
 
     def run(self) -> None:
-        """Follow, post, vacuum; return when told to stop."""
+        """Follow, post, vacuum; return when told to stop, and when the agent was replaced."""
         reader = log_files.Reader(self.settings.logs, self.settings.positions)
         pause_s = POLL_S
         vacuumed = 0.0
-        while not self.stop.is_set():
+        while not self.stop.is_set() and not self.code.replaced():
             lines = reader.read()
             if not lines:
                 pause_s = POLL_S

@@ -2,7 +2,8 @@
 
 It goes on where the server last said that it has taken the lines, so what is written while the server is away comes
 afterwards, and all of it. What it sends again after a crash carries the same mark (`journal_entries`), by which the
-reader tells it. The certificate is read anew for each connection, so a renewed one needs no restart.
+reader tells it. The certificate is read anew for each connection, so a renewed one needs no restart; and when the agent
+is replaced, the new one's code goes on at the position.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from obstack.agent import durable
 from obstack.agent.faults import AgentError
 from obstack.agent.journal_entries import Entry, take_entries
 from obstack.agent.journal_export import JOURNAL_TYPE
+from obstack.agent.own_code import OwnCode
 
 BATCH_BYTES = 1 << 20
 CHUNK = 1 << 18
@@ -71,11 +73,15 @@ class Answer(NamedTuple):
 
 def run(argv: Sequence[str]) -> int:
     """Given the command's arguments, ship until SIGTERM or SIGINT; return 0, or 1 when journalctl has ended."""
+    code = OwnCode()
     settings = _parse(argv)
     for number in (signal.SIGTERM, signal.SIGINT):
         # An error, so that no waiting for an answer holds up the end; what was not taken is sent again next time.
         signal.signal(number, _leave)
-    return Uploader(settings).run()
+    ended = Uploader(settings, code).run()
+    if ended == 0:
+        code.go_on()
+    return ended
 
 
 def _leave(_number: int, _frame: FrameType | None) -> None:
@@ -169,22 +175,25 @@ def machine_identity() -> str:
 
 
 class Uploader:
-    """Given settings, ship for good."""
+    """Given settings and the code that runs, ship as long as that is the agent's."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, code: OwnCode) -> None:
         self._settings = settings
+        self._code = code
         self._position = Position(settings.position)
         self._connection: http.client.HTTPSConnection | None = None
         self._away = False
 
     def run(self) -> int:
-        """Read, send, remember; return 1 when there is nothing to read from any more."""
+        """Read, send, remember; return 0 when the agent was replaced, 1 when there is nothing to read from any more."""
         self._position.save(now=True)
         source = Source(self._settings.journalctl, self._position)
         try:
             while (entries := source.batch()) is not None:
                 self._deliver(entries)
                 self._position.save()
+                if self._code.replaced():
+                    return 0
         finally:
             self._position.save(now=True)
             self._close()
@@ -193,9 +202,9 @@ class Uploader:
         return 1
 
     def _deliver(self, entries: Sequence[Entry]) -> None:
-        """Send until the server has taken all."""
+        """Send until the server has taken all, or the agent was replaced, whose code sends the rest."""
         pause_s = FIRST_PAUSE_S
-        while entries:
+        while entries and not self._code.replaced():
             answer = self._post(b"".join(entry.body for entry in entries))
             if answer.refused and len(entries) > 1:
                 for entry in entries:
