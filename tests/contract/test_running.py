@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import shutil
 import socket
 import sys
 import time
+import urllib.parse
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +23,7 @@ from obstack.agent import wire
 from obstack.agent.gate import GateContext, run_gates
 from obstack.agent.services import ServiceFailure
 from obstack.agent.supervisor import Supervisor
+from obstack.content.dashboards import STACK
 from obstack.edges.embedded.supervisord import Supervisord
 from obstack.model.layout import Layout, Manager
 from obstack.model.site import Site
@@ -167,3 +171,59 @@ def test_an_agreed_marker_of_another_configuration_keeps_the_gate_red(running: R
     )
     context = GateContext(running.layout.root, str(running.staged.tree), other, running.manager)
     assert [result.passed for result in run_gates(other.gates, context)] == [False]
+
+
+def asked(running: Running, path: str, **parameters: str) -> str:
+    """What Prometheus answers."""
+    query = f"?{urllib.parse.urlencode(parameters)}" if parameters else ""
+    url = f"http://127.0.0.1:{running.site.prometheus.port}/{path}{query}"
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        text: str = answer.read().decode()
+    return text
+
+
+QUIET = {
+    "Alerts that fire",  # none does
+    "Targets that are down",  # none is
+    "First certificate to end",  # the site probes no TLS
+    # Of file systems that count there may be none where the test runs.
+    "Fullest file system",
+    "Free space in a week",
+    "Free inodes",
+}
+
+
+def test_every_panel_of_the_stack_has_something_to_show(running: Running) -> None:
+    wanted = {panel.title: panel.expr for board in STACK.values() for panel in board.panels}
+    silent = set(wanted)
+    deadline = time.monotonic() + 30
+    while silent - QUIET and time.monotonic() < deadline:
+        time.sleep(0.5)
+        for title in tuple(silent):
+            if json.loads(asked(running, "api/v1/query", query=wanted[title]))["data"]["result"]:
+                silent.discard(title)
+    assert silent <= QUIET
+
+
+@pytest.mark.parametrize("name", STACK)
+def test_the_pages_without_grafana_are_filled_in_by_prometheus(running: Running, name: str) -> None:
+    page = asked(running, f"consoles/{name}.html")
+    assert f"<h1>{STACK[name].title}</h1>" in page
+    assert "{{" not in page
+    assert page.count("<section>") == len(STACK[name].panels)
+    assert "mon-1" in page
+
+
+def shown(page: str, title: str) -> str:
+    """What a page shows of one panel."""
+    return page.partition(f"<h2>{title}</h2>")[2].partition("</section>")[0]
+
+
+def test_a_page_is_narrowed_down_to_one_machine(running: Running) -> None:
+    deadline = time.monotonic() + 30
+    while ">1 machines<" not in shown(page := asked(running, "consoles/fleet.html", host="mon-1"), "Machines"):
+        assert time.monotonic() < deadline, page
+        time.sleep(0.5)
+    assert "<h1>Fleet: mon-1</h1>" in page
+    nowhere = asked(running, "consoles/fleet.html", host='x"} or up{host="mon-1')
+    assert "nothing to show" in shown(nowhere, "Machines")

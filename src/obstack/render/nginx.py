@@ -56,6 +56,7 @@ def _files(
 ) -> tuple[RenderedFile, ...]:
     group = owner(layout, NAME)
     doors = (
+        Door("/prometheus/consoles/fleet.html", "Fleet", "machines, alerts and dashboards"),
         Door("/prometheus/", "Prometheus", "metrics, rules and alerts"),
         Door("/alertmanager/", "Alertmanager", "alerts that are firing, and silences"),
     )

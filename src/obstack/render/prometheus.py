@@ -9,11 +9,15 @@ from typing import Any, Final
 from obstack.agent.wire import DirectoryEntry, GateEntry, InputEntry, LinkEntry, ReloadEntry, StateEntry
 from obstack.catalog import capabilities
 from obstack.catalog.modules import ModuleSet
+from obstack.catalog.modules.resolve import enabled_modules
+from obstack.content.dashboards import dashboards
 from obstack.content.groups import groups_document, rule_files
 from obstack.content.module_rules import module_groups
 from obstack.model.layout import Layout
 from obstack.model.site import Site
 from obstack.render import targets
+from obstack.render.console import FOLDER as FOLDER_OF_CONSOLES
+from obstack.render.console import console_page
 from obstack.render.emit import json_bytes, json_rows, yaml_bytes
 from obstack.render.materials import Materials
 from obstack.render.programs import Programs, owner, users
@@ -39,6 +43,7 @@ def render_prometheus(site: Site, layout: Layout, materials: Materials, modules:
     digest = _digest(configuration)
     configuration.append(_file("rules/configuration.yml", yaml_bytes(_marker(digest))))
     files = configuration + [_file(f"targets/{job.name}.json", _groups(job)) for job in jobs]
+    files += _consoles(site, modules)
     if any(job.remote for job in jobs):
         files += _tls(layout, materials)
     data = layout.data(NAME)
@@ -66,6 +71,13 @@ def _file(name: str, content: bytes) -> RenderedFile:
 def _groups(job: targets.Job) -> bytes:
     # Of thousands of hosts, each has a line: quick to write, and a diff shows the hosts that came or went.
     return json_rows(job.groups) if job.remote else json_bytes(list(job.groups))
+
+
+def _consoles(site: Site, modules: ModuleSet) -> list[RenderedFile]:
+    """The dashboards of the stack and of the modules that hosts use; Prometheus reads them for each request."""
+    used = {name for host in site.hosts.values() for name in enabled_modules(site, host)}
+    boards = dashboards({name: modules[name] for name in used if name in modules})
+    return [_file(f"{FOLDER_OF_CONSOLES}/{name}.html", console_page(name, boards)) for name in boards]
 
 
 def _tls(layout: Layout, materials: Materials) -> list[RenderedFile]:
@@ -159,6 +171,7 @@ def _service(site: Site, layout: Layout, programs: Programs) -> Service:
         f"--web.listen-address=127.0.0.1:{prometheus.port}",
         f"--web.external-url={targets.public_url(site)}/prometheus/",
         "--web.route-prefix=/",
+        f"--web.console.templates={layout.etc(NAME)}/{FOLDER_OF_CONSOLES}",
     ]
     if prometheus.retention_size is not None:
         argv.append(f"--storage.tsdb.retention.size={prometheus.retention_size}")
@@ -175,6 +188,7 @@ def _service(site: Site, layout: Layout, programs: Programs) -> Service:
         after=("alertmanager", "node-exporter", "blackbox-exporter"),
         inputs=(
             InputEntry(f"{FOLDER}/targets/", "none"),
+            InputEntry(f"{FOLDER}/{FOLDER_OF_CONSOLES}/", "none"),
             *([InputEntry(f"{FOLDER}/tls/", "none")] if site.hosts else []),
             InputEntry(f"{FOLDER}/", "reload"),
             programs.input,

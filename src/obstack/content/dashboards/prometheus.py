@@ -40,7 +40,7 @@ PROMETHEUS: Final = Dashboard(
             description="What it takes in. A fall means that targets are gone.",
             kind="line",
             unit="samples/s",
-            expr='rate(prometheus_tsdb_head_samples_appended_total{job="prometheus"}[5m])',
+            expr='sum by (host) (rate(prometheus_tsdb_head_samples_appended_total{job="prometheus"}[5m]))',
         ),
         Panel(
             title="Slowest scrape of each job",
@@ -56,8 +56,12 @@ PROMETHEUS: Final = Dashboard(
             description="How long each group of rules took; longer than the interval, evaluations are missed.",
             kind="line",
             unit="seconds",
-            expr='prometheus_rule_group_last_duration_seconds{job="prometheus"}',
-            legend="rule_group",
+            # The label is the path of the file and the name of the group in it.
+            expr=(
+                'max by (host, group) (label_replace(prometheus_rule_group_last_duration_seconds{job="prometheus"},'
+                ' "group", "$1", "rule_group", ".*;(.*)"))'
+            ),
+            legend="group",
             thresholds=Thresholds(warning=5, critical=14),
         ),
         Panel(
