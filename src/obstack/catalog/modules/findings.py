@@ -1,9 +1,10 @@
-"""What is wrong with a site's use of modules: names, options, what a module needs, ports that two want."""
+"""What is wrong with a site's use of modules: names, options, what a module needs, ports and places that two want."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from obstack.catalog.modules.claims import claims
 from obstack.catalog.modules.options import refusal
 from obstack.catalog.modules.resolve import NODE, enabled_modules, merged_options, module_uses, usage_key
 from obstack.catalog.modules.shipped import PORT, ModuleSet, ShippedModule
@@ -104,6 +105,7 @@ def _host(site: Site, path: Path, host: Host, modules: ModuleSet) -> Iterator[Fi
     enabled = tuple(enabled_modules(site, host))
     places = {name: _place(site, path, host, name) for name in enabled}
     ports: dict[int, str] = {}
+    claimed: dict[str, str] = {}
     for name in enabled:
         module = modules.get(name)
         if module is None:
@@ -121,6 +123,14 @@ def _host(site: Site, path: Path, host: Host, modules: ModuleSet) -> Iterator[Fi
                     path,
                 )
             ports.setdefault(port, owner)
+        for claim in claims(module, options):
+            if claimed.setdefault(claim, name) != name:
+                yield Finding(
+                    places[name],
+                    f"{name} must not have {claim}, which {claimed[claim]} has",
+                    f"Disable one of the two on this host, or give {claim} another name in module.yaml.",
+                    places[claimed[claim]],
+                )
 
 
 def _place(site: Site, path: Path, host: Host, name: str) -> Path:

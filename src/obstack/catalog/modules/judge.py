@@ -16,8 +16,8 @@ from obstack.model.words import nearest, show
 THRESHOLD_TYPES: Final = (OptionType.INTEGER, OptionType.NUMBER, OptionType.DURATION)
 CHOOSING_TYPES: Final = (OptionType.STRING, OptionType.LIST)
 LONGEST_USER_NAME: Final = 32
-RESERVED_UNITS: Final = ("exporter-proxy", "journal-upload")
-"""What else of ours runs on a host, beside units whose names begin with observability-."""
+RESERVED_UNITS: Final = ("exporter-proxy", "journal-upload", "observability")
+"""What else of ours is on a host, by the names of units and of folders, beside those that begin with observability-."""
 RESERVED_NAMES: Final = frozenset(
     ("fleet", "capacity", "prometheus", "alertmanager", "logs", "front-door", "slos", "operations")
 )

@@ -109,6 +109,46 @@ def test_every_slip_is_told_at_its_place() -> None:
     assert "hunter2" not in str(found)
 
 
+def snippet(name: str, link: str, **settings: Any) -> ShippedModule:
+    file = {"path": "x.conf", "format": "text", "content": ["x"], "link": link}
+    return module(name, None, files=[file], **settings)
+
+
+def test_what_two_modules_would_both_have_is_told_where_the_second_is_enabled() -> None:
+    account = {"option": "make", "command": ["/bin/x"], "create": ["x"], "remove": ["x"]}
+    make = {"make": {"type": "boolean", "default": True, "description": "x"}}
+    pool = {"pool": {"type": "name", "optional": True, "description": "x"}}
+    service = {"name": "agent", "command": ["/bin/x"]}
+    modules = {
+        item.name: item
+        for item in (
+            module("node", 9100),
+            module("agent-account", None),
+            module("first", 9201, service=service, options=make, account=account),
+            module("second", 9202, service=service),
+            snippet("third", "/etc/x/${host}/${pool}.conf", options=pool),
+            snippet("fourth", "/etc/x/${host}/${pool}.conf", options=pool),
+        )
+    }
+    pooled = {"options": {"pool": "www"}}
+    one = site(
+        {"all": {"modules": {"first": {}}}},
+        web_1={"groups": ["all"], "modules": {"second": {}}},
+        web_2={"groups": ["all"], "modules": {"agent-account": {}}},
+        web_3={"groups": ["all"], "modules": {"agent-account": {}, "first": {"options": {"make": False}}}},
+        web_4={"modules": {"third": pooled, "fourth": pooled}},
+        web_5={"modules": {"third": pooled, "fourth": {"options": {"pool": "other"}}}},
+        web_6={"modules": {"third": {}, "fourth": {}}},
+    )
+    found = module_findings(one, modules)
+    assert told(found) == [
+        "hosts.web-1.modules.second second must not have the unit or folder agent, which first has",
+        "fleet.groups.all.modules.first first must not have the unit or folder agent-account, which agent-account has",
+        "hosts.web-4.modules.third third must not have the link /etc/x/${host}/www.conf, which fourth has",
+    ]
+    assert spell(found[0].related or ()) == "fleet.groups.all.modules.first"
+
+
 def test_a_group_is_told_once_for_all_of_its_hosts() -> None:
     groups: dict[str, Any] = {"cache": {"modules": {"redis": {}}}}
     one = site(groups, c_1={"groups": ["cache"]}, c_2={"groups": ["cache"]})
