@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from obstack.agent import wire
 from obstack.errors import Problem
@@ -136,6 +136,10 @@ class Secrets(Protocol):
 
     def place(self, name: str) -> str:
         """Given a name, return where the secret is kept, for messages."""
+
+
+SecretsOf: TypeAlias = "Callable[[Site], Secrets]"
+"""Given a site, returns where its secrets are kept: the site itself says so."""
 
 
 class SiteSecrets(Secrets, Protocol):

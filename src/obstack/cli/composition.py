@@ -16,11 +16,11 @@ from obstack.cli.options import Target
 from obstack.ports import Channel, Reporter
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from obstack.catalog.modules import ModuleSet
     from obstack.edges.configfile import FileConfigurations
-    from obstack.edges.secrets import FileSecrets
+    from obstack.edges.secrets import FileSecrets, SecretStore
     from obstack.model.site import Site
     from obstack.operations.desired import Desired
     from obstack.operations.preflight import Preflight
@@ -69,18 +69,30 @@ def _handed_on() -> tuple[tuple[str, str], ...]:
 
 
 def file_secrets(target: Target) -> FileSecrets:
-    """Given a target, return where its secrets are kept."""
+    """Given a target, return its private folder, which has what is kept beside the secrets whatever keeps those."""
     from obstack.edges.configfile import SECRETS_FOLDER
     from obstack.edges.secrets import FileSecrets
 
     return FileSecrets(target.configuration / SECRETS_FOLDER)
 
 
+def site_secrets(target: Target, site: Site) -> SecretStore:
+    """Given a target and its site, return where the site says that its secrets are kept. Nothing is read yet."""
+    from obstack.edges.secrets import open_secrets
+
+    return open_secrets(target.configuration, site.secrets, os.environ)
+
+
+def secrets_of(target: Target) -> Callable[[Site], SecretStore]:
+    """Given a target, return what finds the secrets of a site of its configuration."""
+    return lambda site: site_secrets(target, site)
+
+
 def load_site(target: Target) -> Site:
     """Given a target, return its configuration, judged with its secrets. Raises ConfigurationError with all."""
     from obstack.operations.configuration import load_configuration
 
-    return load_configuration(configurations(target), file_secrets(target), target.environment).site
+    return load_configuration(configurations(target), secrets_of(target), target.environment).site
 
 
 def configurations(target: Target) -> FileConfigurations:
@@ -112,8 +124,13 @@ def build_desired(target: Target, reporter: Reporter) -> Desired:
     return build_nodes(target, site, (site.server.name,), reporter)[site.server.name]
 
 
-def build_nodes(target: Target, site: Site, names: Collection[str], reporter: Reporter) -> dict[str, Desired]:
-    """Given a site that was judged and names of its nodes, return what each must be; missing artifacts are fetched."""
+def build_nodes(
+    target: Target, site: Site, names: Collection[str], reporter: Reporter, secrets: SecretStore | None = None
+) -> dict[str, Desired]:
+    """Given a site that was judged and names of its nodes, return what each must be; missing artifacts are fetched.
+
+    `secrets` stand in for those of the site, while new values are tried.
+    """
     from obstack.cli.provision import provide_nodes
     from obstack.cli.renewing import renewal_command
     from obstack.edges.certificates import InternalAuthority
@@ -121,7 +138,7 @@ def build_nodes(target: Target, site: Site, names: Collection[str], reporter: Re
 
     modules = load_modules(target, site) if site.hosts else {}
     provisions = provide_nodes(target, site, modules, names, reporter)
-    secrets, clock = file_secrets(target), SystemClock()
+    secrets, clock = secrets or site_secrets(target, site), SystemClock()
     authority = InternalAuthority(secrets, site.name)
     reporter.step("Rendering")
     built = {}
@@ -155,7 +172,7 @@ def judge(target: Target, reporter: Reporter) -> Preflight:
     return preflight(
         open_channel(target),
         configurations(target),
-        file_secrets(target),
+        secrets_of(target),
         reporter,
         environment=target.environment,
         private=target.private,
@@ -169,4 +186,4 @@ def repair_secrets(target: Target) -> tuple[str, ...]:
     from obstack.edges.configfile import FileConfigurations
     from obstack.operations.preflight import repair
 
-    return repair(FileConfigurations(target.configuration), file_secrets(target), environment=target.environment)
+    return repair(FileConfigurations(target.configuration), secrets_of(target), environment=target.environment)

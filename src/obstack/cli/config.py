@@ -102,10 +102,10 @@ def validate_command(*, target: Target, as_json: bool) -> None:
 
     Without --environment every environment is checked too, as the base with its overlay.
     """
-    from obstack.cli.composition import configurations
+    from obstack.cli.composition import configurations, secrets_of
     from obstack.operations.configuration import examine_configuration, examine_everything
 
-    files, secrets = configurations(target), file_secrets(target)
+    files, secrets = configurations(target), secrets_of(target)
     if target.environment is None:
         examined = examine_everything(files, secrets)
     else:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from obstack.cli.composition import build_desired, file_secrets, judge, open_channel, who
+from obstack.cli.composition import build_desired, judge, open_channel, site_secrets, who
 from obstack.cli.conclude import conclude, confirm, reply_document
 from obstack.cli.lazy import documented
 from obstack.cli.options import Scope, Target, json_option, quiet_option, target_options, wait_option, yes_option
@@ -133,7 +133,7 @@ def _access(target: Target, desired: Desired) -> dict[str, Any]:
     return {
         "urls": {"front door": url, "prometheus": f"{url}prometheus/", "alertmanager": f"{url}alertmanager/"},
         "login": user.name,
-        "password_file": file_secrets(target).place(reference_name(user.password)),
+        "password_file": site_secrets(target, desired.site).place(reference_name(user.password)),
     }
 
 

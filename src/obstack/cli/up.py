@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from obstack.agent import wire
-from obstack.cli.composition import build_desired, file_secrets, open_channel, who
+from obstack.cli.composition import build_desired, open_channel, site_secrets, who
 from obstack.cli.lazy import documented
 from obstack.cli.options import Scope, Target, json_option, make_target, quiet_option
 from obstack.cli.output import paint, print_json, print_line, table
@@ -21,7 +21,7 @@ from obstack.edges.embedded.configuration import write_embedded_configuration
 from obstack.edges.embedded.root import PrivateRoot
 from obstack.edges.embedded.supervisord import Supervisord
 from obstack.edges.embedded.surroundings import LocalSurroundings
-from obstack.edges.secrets import FileSecrets
+from obstack.edges.secrets import SecretStore
 from obstack.model.embedded import HIGHEST_PORT_BASE, LOWEST_PORT_BASE, PORT_BASE
 from obstack.model.passwords import DRAWN_LENGTH
 from obstack.model.secret import reference_name
@@ -48,12 +48,12 @@ def command(*, root: Path | None, port_base: int | None, quiet: bool, as_json: b
     """
     started = time.monotonic()
     target = private_target(root)
-    secrets = file_secrets(target)
     folder = PrivateRoot(Path(target.layout.root))
     folder.prepare()
     with folder.locked(), reporter(quiet=quiet) as progress:
         write_embedded_configuration(target.configuration / GLOBAL_FILE, port_base)
         site = FileConfigurations(target.configuration).load().site
+        secrets = site_secrets(target, site)
         for user in site.front_door.users:
             secrets.create(reference_name(user.password))
         for machine in site.front_door.machines:
@@ -75,7 +75,7 @@ def command(*, root: Path | None, port_base: int | None, quiet: bool, as_json: b
         print_line(line)
 
 
-def describe(target: Target, site: Site, secrets: FileSecrets, reply: wire.Reply, seconds: float) -> dict[str, Any]:
+def describe(target: Target, site: Site, secrets: SecretStore, reply: wire.Reply, seconds: float) -> dict[str, Any]:
     """Given what runs, return the document that `--json` prints: addresses, login, and what to try next."""
     door = f"https://{site.domain}:{site.front_door.https_port}"
     user = site.front_door.users[0]

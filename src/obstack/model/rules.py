@@ -61,8 +61,14 @@ def cross_rules(site: Site) -> list[Finding]:
         *_certificate(site),
         *_logins(site),
         *_proxies(site),
+        *_credentials(site),
         *_artifacts(site),
     ]
+
+
+def value_references(site: Site) -> list[tuple[Path, str]]:
+    """Given a site, return the references whose values must be known here: all but those that only its server has."""
+    return [(path, name) for path, name in secret_references(site) if name not in site.secrets.credentials]
 
 
 def secret_references(site: Site) -> list[tuple[Path, str]]:
@@ -316,6 +322,31 @@ def _logins(site: Site) -> Iterator[Finding]:
                 )
             elif kind == "machines" and name in names["users"]:
                 yield Finding(path, f"{name} is the name of a user as well", "Give the machine another name.")
+
+
+def _credentials(site: Site) -> Iterator[Finding]:
+    """A credential is for a program that reads it from a file itself; of front door passwords we make hashes here."""
+    references = secret_references(site)
+    for path, name in references:
+        if path[0] == "front_door" and name in site.secrets.credentials:
+            yield credential_finding(path, name)
+    for name in site.secrets.credentials:
+        if name not in [used for _, used in references]:
+            yield Finding(
+                ("secrets", "credentials", name),
+                f"names {name}, to which no setting of the server refers",
+                "Remove it, or write for example: alertmanager: {smtp: {password: secret:" + name + "}}",
+            )
+
+
+def credential_finding(path: Path, name: str) -> Finding:
+    """Return the finding for a setting that refers to a credential, whose value nobody has here."""
+    return Finding(
+        path,
+        f"needs the value of {name} here, but secrets.credentials says that only the server's systemd has it",
+        f"Remove {name} from secrets.credentials, and run: observability secrets set {name}",
+        ("secrets", "credentials", name),
+    )
 
 
 def _proxies(site: Site) -> Iterator[Finding]:

@@ -20,6 +20,7 @@ LABEL_NAME_PATTERN: Final = r"^_?[a-zA-Z][a-zA-Z0-9_]*$"
 ONE_LINE_PATTERN: Final = r"^[^\x00-\x1f\x7f]*$"
 HTTP_URL_PATTERN: Final = r"^https?://[^\s\"'<>\\^`{|}\x00-\x1f]+$"
 SECRET_REFERENCE_PATTERN: Final = r"^secret:[a-z][a-z0-9-]{0,62}$"
+AGE_RECIPIENT_PATTERN: Final = r"^age1[023456789acdefghjklmnpqrstuvwxyz]{58}$"
 ADDRESS_PATTERN: Final = r"^[A-Za-z0-9._-]+:[0-9]{1,5}$|^\[[0-9a-fA-F:]+\]:[0-9]{1,5}$"
 MAIL_ADDRESS_PATTERN: Final = r"^[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$"
 URL_PATH_PATTERN: Final = r"^/[A-Za-z0-9._~/-]*$"
@@ -44,6 +45,7 @@ MEANINGS: Final = {
     ONE_LINE_PATTERN: "one line of text without control characters",
     HTTP_URL_PATTERN: "a URL that begins with http:// or https://",
     SECRET_REFERENCE_PATTERN: "a reference secret:NAME, never the secret itself",
+    AGE_RECIPIENT_PATTERN: "a public key of age, age1 and 58 letters and digits",
     ADDRESS_PATTERN: "an address host:port such as web-1.example.org:9100",
     MAIL_ADDRESS_PATTERN: "an e-mail address such as ops@example.org",
     URL_PATH_PATTERN: "a path such as /metrics",

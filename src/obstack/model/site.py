@@ -14,6 +14,7 @@ from obstack.model.front_door import FrontDoor
 from obstack.model.host import Certificates, Fleet, Host, HostAddress
 from obstack.model.prometheus import Prometheus
 from obstack.model.scalars import ByteSize, Duration, HostName, LabelName, LabelValue, LoopbackPort, Name, Port, Text
+from obstack.model.secrets import Secrets
 
 
 class Server(Section):
@@ -129,6 +130,11 @@ class Site(Section):
     )
     modules: Modules = Field(
         default=Modules(), description="Where modules come from.", examples=[{"folder": "/srv/modules"}]
+    )
+    secrets: Secrets = Field(
+        default=Secrets(),
+        description="Where the values behind secret:NAME are kept.",
+        examples=[{"provider": "files"}],
     )
     certificates: Certificates = Field(
         default=Certificates(),

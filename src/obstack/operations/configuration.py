@@ -2,57 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from obstack.errors import ConfigurationError, UsageError
 from obstack.model.example import example
 from obstack.model.loaded import LoadedConfiguration
-from obstack.model.passwords import SHORTEST_OF_MACHINE, weakness
-from obstack.model.rules import Finding, Path, secret_references
+from obstack.model.rules import Finding, Path, credential_finding, value_references
 from obstack.model.site import Site
-from obstack.model.suspicions import looks_like_placeholder
 from obstack.model.words import mask, spell
-from obstack.ports import ConfigurationFolder, Configurations, Examination, Secrets
+from obstack.operations.secrets import DRAWN, weakness_of
+from obstack.ports import ConfigurationFolder, Configurations, Examination, Secrets, SecretsOf
 
 DEFAULT_ORIGIN = "default"
 
 
-def examine_configuration(configurations: Configurations, secrets: Secrets, environment: str | None) -> Examination:
-    """Given where configuration and secrets are, return what was read and every problem, of the secrets too."""
+def examine_configuration(
+    configurations: Configurations, secrets_of: SecretsOf, environment: str | None
+) -> Examination:
+    """Given where configuration and its secrets are, return what was read and every problem, of the secrets too."""
     examination = configurations.examine(environment)
     legible, sources = examination.legible, examination.sources
     if legible is None:
         return examination
-    references = (*secret_references(legible.site), *examination.module_secrets)
-    found = [sources.problem(item) for item in legible.sound(_secret_findings(legible.site, references, secrets))]
+    site = legible.site
+    found = [sources.problem(item) for item in legible.sound(_secret_findings(examination, site, secrets_of(site)))]
     return replace(examination, problems=sources.in_order((*examination.problems, *found)))
 
 
-def examine_everything(configurations: Configurations, secrets: Secrets) -> tuple[tuple[str | None, Examination], ...]:
-    """Given where configuration and secrets are, return the examination of the base and of each environment.
+def examine_everything(
+    configurations: Configurations, secrets_of: SecretsOf
+) -> tuple[tuple[str | None, Examination], ...]:
+    """Given where configuration and its secrets are, return the examination of the base and of each environment.
 
     The base has no name and comes first. What is wrong with the base is not told again of an environment.
     """
-    base = examine_configuration(configurations, secrets, None)
+    base = examine_configuration(configurations, secrets_of, None)
     told = set(base.problems)
     found: list[tuple[str | None, Examination]] = [(None, base)]
     for environment in configurations.environments():
-        examination = examine_configuration(configurations, secrets, environment)
+        examination = examine_configuration(configurations, secrets_of, environment)
         own = tuple(problem for problem in examination.problems if problem not in told)
         found.append((environment, replace(examination, problems=own)))
     return tuple(found)
 
 
 def load_configuration(
-    configurations: Configurations, secrets: Secrets, environment: str | None
+    configurations: Configurations, secrets_of: SecretsOf, environment: str | None
 ) -> LoadedConfiguration:
-    """Given where configuration and secrets are, return the configuration to work with.
+    """Given where configuration and its secrets are, return the configuration to work with.
 
     Raises ConfigurationError with all problems at once.
     """
-    examination = examine_configuration(configurations, secrets, environment)
+    examination = examine_configuration(configurations, secrets_of, environment)
     if examination.loaded is None or examination.problems:
         again = f" --environment {environment}" if environment else ""
         raise ConfigurationError(
@@ -61,33 +64,27 @@ def load_configuration(
     return examination.loaded
 
 
-def _secret_findings(site: Site, references: Iterable[tuple[Path, str]], secrets: Secrets) -> Iterator[Finding]:
-    for path, name in references:
-        place = secrets.place(name)
+def _secret_findings(examination: Examination, site: Site, secrets: Secrets) -> Iterator[Finding]:
+    for path, name in (*value_references(site), *examination.module_secrets):
+        if name in site.secrets.credentials:
+            yield credential_finding(path, name)
+            continue
         try:
             secret = secrets.get(name)
         except UsageError as error:
             yield Finding(path, f"refers to a secret that cannot be used: {error.what}", error.do)
             continue
         if secret is None:
-            folder = place.rpartition("/")[0]
-            remedy = f"install -d -m 700 {folder} && (umask 077; cat > {place})    then type it, Enter, Control-D"
-            yield Finding(path, f"refers to the secret {name}, which does not exist", remedy)
+            init = "    or: observability secrets init" if path[:2] in DRAWN else ""
+            yield Finding(
+                path,
+                f"refers to the secret {name}, which does not exist",
+                f"observability secrets set {name}{init}",
+            )
             continue
-        weak = _weakness(site, path, secret.reveal())
+        weak = weakness_of(site, path, secret)
         if weak is not None:
-            yield Finding(path, f"the secret {name} {weak}", f"Put a stronger one into {place}.")
-
-
-def _weakness(site: Site, path: Path, secret: str) -> str | None:
-    """A password of our own users must be strong; one that a relay gave us is only looked at for placeholders."""
-    if looks_like_placeholder(secret):
-        return "is still a placeholder"
-    if path[:2] == ("front_door", "users"):
-        return weakness(secret, site.front_door.users[int(path[2])].name)
-    if path[:2] == ("front_door", "machines"):
-        return weakness(secret, site.front_door.machines[int(path[2])].name, shortest=SHORTEST_OF_MACHINE)
-    return None
+            yield Finding(path, f"the secret {name} {weak}", f"observability secrets set {name}    with a stronger one")
 
 
 # ------------------------------------------------------------------------------------------------ show and compare

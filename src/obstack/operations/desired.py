@@ -15,7 +15,7 @@ from obstack.catalog.lock import Platform
 from obstack.catalog.modules import ModuleSet, ResolvedModule, resolve_host, resolve_hosts
 from obstack.model.layout import Layout, Manager
 from obstack.model.module import OptionType
-from obstack.model.rules import secret_references
+from obstack.model.rules import value_references
 from obstack.model.site import Site
 from obstack.plan.certificates import FRONT_DOOR, SCRAPE_CLIENT, Purpose, Signer, host_names
 from obstack.plan.generation import build_generation
@@ -179,7 +179,7 @@ def settle_materials(
     names = tuple(dict.fromkeys((site.domain, site.server.name, *address, "localhost", "127.0.0.1")))
     now, lifetime = clock.now(), whole_seconds(site.certificates.lifetime)
     return Materials(
-        secrets={name: secrets.need(name) for _, name in secret_references(site)},
+        secrets={name: secrets.need(name) for _, name in value_references(site)},
         logins=secrets.logins(site),
         gate=secrets.gate_login(),
         certificate=authority.certificate(FRONT_DOOR, names, now, lifetime),

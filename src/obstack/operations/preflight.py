@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from obstack.agent import wire
 from obstack.errors import StackError, UsageError
-from obstack.model.passwords import DRAWN_LENGTH
-from obstack.model.rules import Path, secret_references
+from obstack.model.rules import value_references
 from obstack.operations.configuration import examine_configuration
 from obstack.operations.inspection import inspect
+from obstack.operations.secrets import DRAWN
 from obstack.plan.preflight import (
     PACKAGES,
     PATHS,
@@ -26,7 +26,7 @@ from obstack.plan.preflight import (
     error_finding,
     in_order,
 )
-from obstack.ports import Channel, Configurations, Reporter, Secrets
+from obstack.ports import Channel, Configurations, Reporter, Secrets, SecretsOf
 from obstack.render.journal_receive import shipping_hosts
 from obstack.render.sizes import megabytes
 
@@ -56,7 +56,7 @@ class Preflight:
 def preflight(
     channel: Channel,
     configurations: Configurations,
-    secrets: Secrets,
+    secrets_of: SecretsOf,
     reporter: Reporter,
     *,
     environment: str | None,
@@ -70,7 +70,7 @@ def preflight(
     of the configuration are findings as well; then what depends on it is not judged. Raises Unreachable and LockHeld.
     """
     reporter.step("Reading the configuration")
-    examination = examine_configuration(configurations, secrets, environment)
+    examination = examine_configuration(configurations, secrets_of, environment)
     findings = list(configuration_findings(examination.problems))
     site = examination.loaded.site if examination.loaded else None
     reporter.step("Looking at the machine")
@@ -117,24 +117,23 @@ def needs_of(site: Site | None, node: str, *, installed: bool, private: bool) ->
     )
 
 
-def repair(configurations: Configurations, secrets: RepairableSecrets, *, environment: str | None) -> tuple[str, ...]:
+def repair(
+    configurations: Configurations, secrets_of: Callable[[Site], RepairableSecrets], *, environment: str | None
+) -> tuple[str, ...]:
     """Do what is safe: close secrets to others, and draw the passwords of the front door's logins that have none.
 
     Return what was done. A password that somebody else gave us, such as a mail relay's, cannot be made up.
     """
-    done = [f"closed {path} to others" for path in secrets.protect()]
     loaded = configurations.examine(environment).loaded
     if loaded is None:
-        return tuple(done)
-    for path, name in secret_references(loaded.site):
+        return ()
+    secrets = secrets_of(loaded.site)
+    done = [f"closed {path} to others" for path in secrets.protect()]
+    for path, name in value_references(loaded.site):
         if path[:2] in DRAWN and _missing(secrets, name):
             secrets.create(name, DRAWN[path[:2]])
             done.append(f"drew a password into {secrets.place(name)}")
     return tuple(done)
-
-
-DRAWN: Final[Mapping[Path, int]] = {("front_door", "users"): 24, ("front_door", "machines"): DRAWN_LENGTH}
-"""Which secrets are ours to draw, by the beginning of the path of the setting, with how many characters each."""
 
 
 def _missing(secrets: Secrets, name: str) -> bool:

@@ -66,7 +66,7 @@ def _secret(place: Place, reference: str) -> str:
             code="secret-missing",
             what=f"The secret {name}, which a module of {place.name} needs, has no value.",
             where=f"config/hosts/{place.name}.yaml",
-            do=f"umask 077; cat > config/secrets/{name}    then type the secret, Enter, Control-D",
+            do=f"observability secrets set {name}",
             state="nothing was touched",
         )
     return place.materials.secrets[name].reveal()

@@ -165,7 +165,8 @@ def test_a_missing_password_says_how_to_make_it(folder: Path) -> None:
     with pytest.raises(UsageError) as caught:
         FileSecrets(folder).logins(SITE)
     assert caught.value.code == "secret-missing"
-    assert str(folder / "admin-password") in caught.value.do
+    assert caught.value.where == str(folder / "admin-password")
+    assert "observability secrets set admin-password" in caught.value.do
 
 
 def test_a_password_that_bcrypt_would_cut_is_refused(folder: Path) -> None:

@@ -50,11 +50,11 @@ def test_a_secret_that_an_option_names_must_be_there(folder: Path) -> None:
         "address: 192.0.2.11\nmodules:\n  shop:\n    options:\n      password: secret:shop-password\n"
     )
     secrets = FileSecrets(folder / "secrets")
-    (problem,) = examine_configuration(FileConfigurations(folder), secrets, None).problems
+    (problem,) = examine_configuration(FileConfigurations(folder), lambda _: secrets, None).problems
     assert (Path(problem.file).name, problem.line) == ("web-1.yaml", 5)
     assert "shop-password" in problem.message
     secrets.create("shop-password")
-    assert examine_configuration(FileConfigurations(folder), secrets, None).problems == ()
+    assert examine_configuration(FileConfigurations(folder), lambda _: secrets, None).problems == ()
 
 
 HOSTS = {

@@ -29,7 +29,7 @@ def configuration(folder: Path) -> FileConfigurations:
 
 def test_it_draws_the_passwords_of_our_own_users_only(tmp_path: Path) -> None:
     secrets = FileSecrets(tmp_path / "secrets")
-    done = repair(configuration(tmp_path), secrets, environment=None)
+    done = repair(configuration(tmp_path), lambda _: secrets, environment=None)
     assert done == tuple(f"drew a password into {tmp_path}/secrets/{name}" for name in ("admin-password", "edge-1"))
     assert len(secrets.need("admin-password").reveal()) == 24
     assert len(secrets.need("edge-1").reveal()) == 40
@@ -42,7 +42,7 @@ def test_it_closes_secrets_to_others_and_keeps_their_content(tmp_path: Path) -> 
     secrets.create("edge-1", 40)
     (tmp_path / "secrets").chmod(0o755)
     (tmp_path / "secrets" / "admin-password").chmod(0o644)
-    done = repair(configuration(tmp_path), secrets, environment=None)
+    done = repair(configuration(tmp_path), lambda _: secrets, environment=None)
     assert len(done) == 2
     assert stat.S_IMODE((tmp_path / "secrets" / "admin-password").stat().st_mode) == 0o600
     assert secrets.need("admin-password").reveal() == before
@@ -50,10 +50,10 @@ def test_it_closes_secrets_to_others_and_keeps_their_content(tmp_path: Path) -> 
 
 def test_a_second_run_finds_nothing_to_do(tmp_path: Path) -> None:
     secrets = FileSecrets(tmp_path / "secrets")
-    repair(configuration(tmp_path), secrets, environment=None)
-    assert repair(configuration(tmp_path), secrets, environment=None) == ()
+    repair(configuration(tmp_path), lambda _: secrets, environment=None)
+    assert repair(configuration(tmp_path), lambda _: secrets, environment=None) == ()
 
 
 def test_without_a_valid_configuration_nothing_is_drawn(tmp_path: Path) -> None:
-    assert repair(FileConfigurations(tmp_path), FileSecrets(tmp_path / "secrets"), environment=None) == ()
+    assert repair(FileConfigurations(tmp_path), lambda _: FileSecrets(tmp_path / "secrets"), environment=None) == ()
     assert not (tmp_path / "secrets").exists()
