@@ -54,8 +54,8 @@ class Secrets(Section):
 
     provider: Provider = Field(
         default=Provider.FILES,
-        description="What keeps them; files is a file each below secrets/, age one encrypted file, environment the variables "
-        "OBSERVABILITY_SECRET_NAME, which are read only.",
+        description="What keeps them; files is a file each below secrets/, age one encrypted file, environment the "
+        "variables OBSERVABILITY_SECRET_NAME, which are read only.",
         examples=["files"],
     )
     age: Age = Field(default=Age(), description="The file of the provider age.", examples=[{"file": "secrets.age"}])
