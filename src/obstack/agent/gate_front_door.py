@@ -26,12 +26,14 @@ DIGEST_HEADER = "observability-configuration"
 
 
 def front_door(gate: wire.GateEntry, context: GateContext) -> Probe:
-    """`front-door` {address, https_port, http_port, host, authority, credentials, paths, digest?}.
+    """`front-door` {address, https_port, http_port, host, authority, credentials, paths, refused?, plain?, digest?}.
 
     Each path answers 200 to good credentials over TLS that verifies against `authority` for `host`, 401 to a wrong
-    password and to none; plain HTTP redirects to HTTPS. `authority` and `credentials` are files of the tree. With
-    `digest`, every answer must carry it in the header Observability-Configuration: nginx goes on with its old
-    configuration while it reloads, and for good when it cannot load the new one.
+    password and to none; plain HTTP redirects to HTTPS. `authority` and `credentials` are files of the tree. A write
+    (POST) to each path of `refused` is answered with 403, for the account is one that only reads. A `plain` front door
+    answers on `http_port` without TLS, and another program does TLS before it. With `digest`, every answer must carry
+    it in the header Observability-Configuration: nginx goes on with its old configuration while it reloads, and for
+    good when it cannot load the new one.
     """
     door = _Door(gate, context)
 
@@ -46,8 +48,12 @@ def front_door(gate: wire.GateEntry, context: GateContext) -> Probe:
                     status = door.get(connection, path, given).status
                     if status != 401:
                         raise Red(f"GET {path} through the front door with {who} answered {status}, not 401")
+            for path in door.refused:
+                expect(door.post(connection, path, credentials), 403, f"POST {path} by an account that only reads")
         finally:
             connection.close()
+        if door.plain:
+            return f"{', '.join(door.paths)} answer without TLS to those who may enter"
         door.redirected()
         return f"{', '.join(door.paths)} answer over TLS to those who may enter"
 
@@ -63,6 +69,8 @@ class _Door:
         self.secret = os.path.join(context.tree, str(params["credentials"]))
         self.digest = str(params.get("digest") or "")
         self.paths = [str(path) for path in params["paths"]]
+        self.refused = [str(path) for path in params.get("refused", ())]
+        self.plain = bool(params.get("plain"))
 
     def credentials(self) -> str:
         try:
@@ -72,6 +80,8 @@ class _Door:
             raise Red(f"the gate's credentials cannot be read: {reason_of(error)}") from error
 
     def connect(self) -> http.client.HTTPConnection:
+        if self.plain:
+            return http.client.HTTPConnection(self.address, self.http_port, timeout=REQUEST_TIMEOUT_S)
         try:
             context = ssl.create_default_context(cafile=self.authority)
         except (OSError, ssl.SSLError) as error:
@@ -79,10 +89,17 @@ class _Door:
         return TlsConnection(self.address, self.https_port, self.host, context)
 
     def get(self, connection: http.client.HTTPConnection, path: str, credentials: str | None) -> Answer:
+        return self._ask(connection, "GET", path, credentials)
+
+    def post(self, connection: http.client.HTTPConnection, path: str, credentials: str) -> Answer:
+        return self._ask(connection, "POST", path, credentials)
+
+    def _ask(self, connection: http.client.HTTPConnection, method: str, path: str, credentials: str | None) -> Answer:
         headers = {"Host": self._name(self.https_port, 443)}
         if credentials is not None:
             headers["Authorization"] = f"Basic {base64.b64encode(credentials.encode()).decode()}"
-        return self._current(exchange(connection, "GET", path, headers, place=f"https://{headers['Host']}"))
+        place = f"{'http' if self.plain else 'https'}://{headers['Host']}"
+        return self._current(exchange(connection, method, path, headers, place=place))
 
     def redirected(self) -> None:
         connection = http.client.HTTPConnection(self.address, self.http_port, timeout=REQUEST_TIMEOUT_S)

@@ -215,7 +215,7 @@ def _nginx_lines(directives: Sequence[Directive], depth: int) -> list[str]:
     lines: list[str] = []
     indent = "    " * depth
     for item in directives:
-        words = " ".join((item.name, *(_nginx_word(argument) for argument in item.arguments)))
+        words = " ".join((item.name, *(nginx_word(argument) for argument in item.arguments)))
         if item.block is None:
             lines.append(f"{indent}{words};\n")
         else:
@@ -223,7 +223,11 @@ def _nginx_lines(directives: Sequence[Directive], depth: int) -> list[str]:
     return lines
 
 
-def _nginx_word(argument: str | Expression) -> str:
+def nginx_word(argument: str | Expression) -> str:
+    """Given a word, return it as nginx reads it back: also for where the name of a directive stands, as in a map.
+
+    Raises UsageError as nginx_bytes.
+    """
     text = argument.text if isinstance(argument, Expression) else argument
     _printable("an nginx file", text)
     if isinstance(argument, str) and "$" in text:

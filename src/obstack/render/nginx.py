@@ -12,11 +12,13 @@ from typing import Final
 from obstack.agent.wire import DirectoryEntry, GateEntry, InputEntry, LinkEntry, ReloadEntry
 from obstack.model.layout import Layout, Manager
 from obstack.model.site import Site
-from obstack.render.emit import Directive, Expression, directive, nginx_bytes
+from obstack.render.emit import Directive, directive, nginx_bytes
 from obstack.render.materials import Materials
-from obstack.render.nginx_access import access_files
+from obstack.render.nginx_access import access_files, access_maps, known_bytes
+from obstack.render.nginx_headers import header_maps
+from obstack.render.nginx_limits import limit_maps, proxy_directives, strangers
 from obstack.render.nginx_names import AUTHORITY, CREDENTIALS, FOLDER, HTPASSWD, NAME
-from obstack.render.nginx_routes import door_server, http_server
+from obstack.render.nginx_routes import door_server, http_server, proxy_maps
 from obstack.render.nginx_tls import certificate_files, tls_profile
 from obstack.render.page import Door, page_bytes
 from obstack.render.programs import Programs, owner, users
@@ -31,11 +33,10 @@ def render_nginx(site: Site, layout: Layout, materials: Materials) -> Rendering:
     """Given the settled site, return what the front door contributes to the node."""
     programs = Programs(layout, materials.artifacts[NAME])
     account = owner(layout, NAME)
-    version = materials.artifacts[NAME].version
-    digest = _digest(_configuration(site, layout, version, ""), materials)
+    digest = _digest(site, _configuration(site, layout, materials, ""), materials)
     arguments = ("-c", f"{{tree}}/{FOLDER}/nginx.conf", "-p", "{scratch}/", "-e", "stderr")
     return Rendering(
-        files=_files(site, layout, materials, _configuration(site, layout, version, digest)),
+        files=_files(site, layout, materials, _configuration(site, layout, materials, digest)),
         directories=(DirectoryEntry(layout.data(NAME), 0o700, account, account),),
         links=(LinkEntry(layout.etc(NAME), FOLDER),),
         users=users(layout, NAME),
@@ -46,9 +47,10 @@ def render_nginx(site: Site, layout: Layout, materials: Materials) -> Rendering:
     )
 
 
-def _digest(configuration: list[Directive], materials: Materials) -> str:
+def _digest(site: Site, configuration: list[Directive], materials: Materials) -> str:
     """Return the digest of what a reload makes effective; the key is left out, for the digest is shown to everybody."""
-    return hashlib.sha256(nginx_bytes(configuration) + materials.certificate.chain.encode()).hexdigest()
+    content = nginx_bytes(configuration) + known_bytes(site, materials)
+    return hashlib.sha256(content + materials.certificate.chain.encode()).hexdigest()
 
 
 def _files(
@@ -63,13 +65,14 @@ def _files(
     return (
         RenderedFile(f"{FOLDER}/nginx.conf", nginx_bytes(configuration)),
         RenderedFile(f"{FOLDER}/www/index.html", page_bytes(site.name, site.environment, doors)),
-        *certificate_files(materials.certificate, group),
-        *access_files(materials, group),
+        *(() if site.front_door.plain_http else certificate_files(materials.certificate, group)),
+        *access_files(site, materials, group),
     )
 
 
-def _configuration(site: Site, layout: Layout, version: str, digest: str) -> list[Directive]:
+def _configuration(site: Site, layout: Layout, materials: Materials, digest: str) -> list[Directive]:
     private = layout.manager is Manager.SUPERVISOR
+    version, gate = materials.artifacts[NAME].version, materials.gate.name
     return [
         # On a server nginx starts as its own user; a private root may be run by root, whose files its workers read.
         *([directive("user", "root")] if private else []),
@@ -78,25 +81,34 @@ def _configuration(site: Site, layout: Layout, version: str, digest: str) -> lis
         directive("worker_shutdown_timeout", "10s"),
         directive("pid", "nginx.pid"),
         directive("error_log", "stderr", "notice" if private else "warn"),
-        directive("events", block=[directive("worker_connections", "1024")]),
+        directive("events", block=[directive("worker_connections", "2048")]),
         directive(
             "http",
             block=[
                 *_paths_and_logs(private),
                 directive("server_tokens", "off"),
-                directive("client_max_body_size", "4m"),
-                *tls_profile(),
-                directive(
-                    "map",
-                    Expression("$http_upgrade"),
-                    Expression("$connection_upgrade"),
-                    block=[directive("default", "upgrade"), directive('""', "")],
-                ),
-                http_server(site, layout, digest),
-                door_server(site, layout, version, digest),
+                # Where nginx leads elsewhere by itself, it does not say under which name and port it was reached.
+                directive("absolute_redirect", "off"),
+                # Nothing is said of a request before its route is known.
+                directive("uninitialized_variable_warn", "off"),
+                directive("map_hash_bucket_size", "256"),
+                directive("map_hash_max_size", "8192"),
+                *access_maps(site, gate),
+                *limit_maps(),
+                *header_maps(),
+                *proxy_maps(),
+                *proxy_directives(site.front_door.trusted_proxies),
+                *_servers(site, layout, version, digest),
             ],
         ),
     ]
+
+
+def _servers(site: Site, layout: Layout, version: str, digest: str) -> list[Directive]:
+    door = door_server(site, layout, version, digest)
+    if site.front_door.plain_http:
+        return [strangers(site.front_door.trusted_proxies), door]
+    return [*tls_profile(), http_server(site, layout, digest), door]
 
 
 def _paths_and_logs(private: bool) -> list[Directive]:
@@ -157,6 +169,9 @@ def _gate(site: Site, digest: str) -> GateEntry:
         "authority": AUTHORITY,
         "credentials": CREDENTIALS,
         "paths": ["/", "/prometheus/-/ready", "/alertmanager/-/ready"],
+        # The gate's account is a viewer's.
+        "plain": site.front_door.plain_http,
+        "refused": ["/alertmanager/api/v2/silences"],
         "digest": digest,
     }
     return GateEntry(

@@ -7,5 +7,6 @@ from typing import Final
 NAME: Final = "nginx"
 FOLDER: Final = "etc/nginx"
 HTPASSWD: Final = f"{FOLDER}/htpasswd"
+KNOWN: Final = f"{FOLDER}/known.conf"
 CREDENTIALS: Final = f"{FOLDER}/gate-credentials"
 AUTHORITY: Final = f"{FOLDER}/authority.pem"

@@ -1,25 +1,31 @@
-"""The front door's two servers and what is behind each path."""
+"""The front door's servers: the one that people and machines reach, and the one that leads them there."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 from obstack.catalog import capabilities
 from obstack.model.layout import Layout, Manager
 from obstack.model.site import Site
 from obstack.render import targets
+from obstack.render.door_table import ROUTES, Backend, Content, Route
 from obstack.render.emit import Directive, Expression, directive
-from obstack.render.nginx_access import authentication
-from obstack.render.nginx_headers import headers, proof
+from obstack.render.nginx_access import authentication, choice, judge
+from obstack.render.nginx_headers import HIDDEN, headers, proof
+from obstack.render.nginx_limits import limits
 from obstack.render.nginx_names import NAME
 from obstack.render.nginx_tls import certificate_directives
 
 
 def http_server(site: Site, layout: Layout, digest: str) -> Directive:
     """Return the server on the port for http, which leads to the other one."""
-    private = layout.manager is Manager.SUPERVISOR
     return directive(
         "server",
         block=[
-            directive("listen", _address(site.front_door.http_port, private), "default_server"),
+            *(
+                directive("listen", place, "default_server")
+                for place in _places(site, layout, site.front_door.http_port)
+            ),
             directive("server_name", site.domain),
             proof(digest),
             # Our own name, not the one asked for: a foreign Host header must not send anybody elsewhere.
@@ -29,58 +35,122 @@ def http_server(site: Site, layout: Layout, digest: str) -> Directive:
 
 
 def door_server(site: Site, layout: Layout, version: str, digest: str) -> Directive:
-    """Return the server on the port for https: all routes, each authenticated."""
+    """Return the server of all routes; with TLS on the port for https, or without on the port for http."""
     private = layout.manager is Manager.SUPERVISOR
-    listen = [_address(site.front_door.https_port, private), "ssl"]
-    http2 = [directive("http2", "on")]
-    if not capabilities.nginx_http2_directive(version):
-        listen.append("http2")
-        http2 = []
     return directive(
         "server",
         block=[
-            directive("listen", *listen, "default_server"),
-            *http2,
+            *(_plain(site, layout) if site.front_door.plain_http else _with_tls(site, layout, version)),
             directive("server_name", site.domain),
-            *certificate_directives(),
             *authentication(),
-            *headers(private, "frame-ancestors 'self'", digest),
-            directive(
-                "location",
-                "/",
-                block=[
-                    directive("root", f"{layout.etc(NAME)}/www"),
-                    *headers(private, "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'", digest),
-                ],
-            ),
-            _backend("/prometheus/", site.prometheus.port),
-            _backend("/alertmanager/", site.alertmanager.port),
+            *limits(),
+            *headers(private, digest),
+            *_proxy(),
+            judge(),
+            directive("location", "@slash", block=[directive("return", "301", Expression("$uri/"))]),
+            *(location for route in ROUTES for location in _locations(site, layout, route)),
         ],
     )
 
 
-def _backend(path: str, port: int) -> Directive:
+def _plain(site: Site, layout: Layout) -> list[Directive]:
+    return [
+        *(directive("listen", place, "default_server") for place in _places(site, layout, site.front_door.http_port)),
+        # Before anybody is asked for a password, which would be seen on the way.
+        directive("if", Expression("($door_stranger)"), block=[directive("return", "403")]),
+    ]
+
+
+def _with_tls(site: Site, layout: Layout, version: str) -> list[Directive]:
+    two = capabilities.nginx_http2_directive(version)
+    listen = ["ssl", "default_server"] if two else ["ssl", "http2", "default_server"]
+    return [
+        *(directive("listen", place, *listen) for place in _places(site, layout, site.front_door.https_port)),
+        *([directive("http2", "on")] if two else []),
+        *certificate_directives(),
+    ]
+
+
+def _places(site: Site, layout: Layout, port: int) -> list[str]:
+    """Given a port, return where it is listened on: every address of a server, loopback of a private root."""
+    if layout.manager is Manager.SUPERVISOR:
+        return [f"127.0.0.1:{port}"]
+    return [str(port), *([f"[::]:{port}"] if site.front_door.ipv6 else [])]
+
+
+def _locations(site: Site, layout: Layout, route: Route) -> Iterator[Directive]:
+    common = [
+        directive("set", Expression("$door_route"), route.name),
+        directive("client_max_body_size", route.body),
+        *(
+            []
+            if route.content is Content.DATA
+            else [directive("set", Expression("$door_content"), route.content.value)]
+        ),
+    ]
+    for path in route.paths:
+        if route.backend is Backend.PAGE:
+            yield directive("location", path, block=[*common, directive("root", f"{layout.etc(NAME)}/www")])
+            continue
+        exact = not path.endswith("/")
+        yield directive("location", *(["="] if exact else []), path, block=[*common, *_behind(site, route, path)])
+        if not exact:
+            # nginx would answer by itself, without asking who it is.
+            bare = [*common, directive("try_files", "/.door/nothing", "@slash")]
+            yield directive("location", "=", path.removesuffix("/"), block=bare)
+
+
+def _behind(site: Site, route: Route, path: str) -> list[Directive]:
+    ports = {Backend.PROMETHEUS: site.prometheus.port, Backend.ALERTMANAGER: site.alertmanager.port}
+    rest = path.removeprefix(f"/{route.backend.value}")
+    # What is passed on is the path that was judged, spelled anew, not the one that was sent.
+    found = [directive("proxy_pass", f"http://127.0.0.1:{ports[route.backend]}{rest}")]
+    if route.stream:
+        found += [directive("proxy_read_timeout", "1h"), directive("proxy_buffering", "off")]
+    if route.content is Content.INTERFACE:
+        found += [
+            # The scripts of a page get the word of this answer, without which they would not run.
+            directive("sub_filter", "<script", Expression('<script nonce="$request_id"')),
+            directive("sub_filter_once", "off"),
+            directive("gzip", "on"),
+            directive("gzip_proxied", "any"),
+            directive("gzip_types", "application/javascript", "text/javascript", "text/css", "image/svg+xml"),
+        ]
+    return found
+
+
+def _proxy() -> list[Directive]:
+    """Return how all programs behind the front door are asked."""
     fields = {
         "Host": "$http_host",
         "X-Forwarded-For": "$remote_addr",
-        "X-Forwarded-Proto": "$scheme",
+        "X-Forwarded-Proto": "https",
         "X-Forwarded-User": "$remote_user",
-        "Upgrade": "$http_upgrade",
-        "Connection": "$connection_upgrade",
-        # The door's password is nobody's business behind it.
+        "Accept-Encoding": "$door_encoding",
+        "Upgrade": "$door_upgrade",
+        "Connection": "$door_connection",
+        # The door's password and cookie are nobody's business behind it.
         "Authorization": "",
+        "Cookie": "",
     }
-    return directive(
-        "location",
-        path,
-        block=[
-            directive("proxy_pass", f"http://127.0.0.1:{port}/"),
-            directive("proxy_http_version", "1.1"),
-            directive("proxy_read_timeout", "120s"),
-            *(directive("proxy_set_header", name, Expression(value)) for name, value in fields.items()),
-        ],
-    )
+    return [
+        directive("proxy_http_version", "1.1"),
+        directive("proxy_connect_timeout", "5s"),
+        directive("proxy_read_timeout", "120s"),
+        *(directive("proxy_hide_header", name) for name in HIDDEN),
+        *(directive("proxy_set_header", name, Expression(value)) for name, value in fields.items()),
+    ]
 
 
-def _address(port: int, private: bool) -> str:
-    return f"127.0.0.1:{port}" if private else str(port)
+def proxy_maps() -> list[Directive]:
+    """Return what the programs behind are told of the connection.
+
+    The wish for a WebSocket is passed on, and for nothing else that a connection can become. A page must not come
+    compressed, for something is written into it.
+    """
+    interface = Content.INTERFACE.value
+    return [
+        choice("$door_content:$http_upgrade", "$door_upgrade", "", {f"{interface}:websocket": "websocket"}),
+        choice("$door_upgrade", "$door_connection", "", {"websocket": "upgrade"}),
+        choice("$door_content", "$door_encoding", "$http_accept_encoding", {interface: ""}),
+    ]

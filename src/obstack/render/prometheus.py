@@ -13,6 +13,7 @@ from obstack.catalog.modules.resolve import enabled_modules
 from obstack.content.dashboards import dashboards
 from obstack.content.groups import groups_document, rule_files
 from obstack.content.module_rules import module_groups
+from obstack.model.front_door import MachineRight
 from obstack.model.layout import Layout
 from obstack.model.site import Site
 from obstack.render import targets
@@ -173,6 +174,8 @@ def _service(site: Site, layout: Layout, programs: Programs) -> Service:
         "--web.route-prefix=/",
         f"--web.console.templates={layout.etc(NAME)}/{FOLDER_OF_CONSOLES}",
     ]
+    if any(MachineRight.WRITE_METRICS in machine.may for machine in site.front_door.machines):
+        argv.append("--web.enable-remote-write-receiver")
     if prometheus.retention_size is not None:
         argv.append(f"--storage.tsdb.retention.size={prometheus.retention_size}")
     memory = megabytes(prometheus.memory_max)
