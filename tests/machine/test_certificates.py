@@ -118,7 +118,8 @@ def test_a_host_that_was_away_is_tried_again_by_the_next_run(fleet: Monitored) -
     assert renew(fleet, "host-web-1", "host-web-2", code=6) == {"web-1": "committed", "web-2": "unreachable"}
     fleet.hosts["web-2"].network_restore()
     assert {name for name, shown in status(fleet).items() if shown["waiting"]} == {"host-web-2", "gate-web-2"}
-    assert renew(fleet, "--if-due") == {"web-2": "committed"}
+    # The timer's unit does it from behind its fences: it reads the keys, goes by SSH, and applies.
+    fleet.server.machine.succeed(["systemctl", "start", f"{TIMER}.service"], timeout_s=60)
     assert not any(shown["waiting"] for shown in status(fleet).values())
     assert renew(fleet, "--if-due") == {}
 

@@ -11,10 +11,20 @@ from typing import Final
 from obstack.agent.wire import UnitEntry
 from obstack.model.layout import Layout, Manager
 from obstack.render.emit import unit_bytes, unit_command, unit_quoted
+from obstack.render.hardening import fences, limits
+from obstack.render.service import Sandbox
 from obstack.render.tree import RenderedFile, Rendering
 
 NAME: Final = "observability-recover"
 FILE: Final = f"units/{NAME}.service"
+SANDBOX: Final = Sandbox(
+    # To systemd alone.
+    families=("AF_UNIX",),
+    # It puts back files, data and users, whoever they belong to; and nothing else of what root may do.
+    capabilities=("CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID"),
+    calls=("@chown",),
+    writable=("/etc", "/run", "/var"),
+)
 
 
 def render_recovery(layout: Layout, parts: Rendering) -> Rendering:
@@ -36,13 +46,8 @@ def render_recovery(layout: Layout, parts: Rendering) -> Rendering:
                 ("Type", "oneshot"),
                 ("ExecStart", unit_command((layout.python, "-I", layout.agent, "boot-recover"))),
                 ("TimeoutStartSec", "120s"),
-                ("NoNewPrivileges", "yes"),
-                ("PrivateDevices", "yes"),
-                ("ProtectHome", "yes"),
-                ("ProtectKernelTunables", "yes"),
-                ("ProtectKernelModules", "yes"),
-                ("RestrictRealtime", "yes"),
-                ("UMask", "0077"),
+                *limits("512M", 64, 4096),
+                *fences(SANDBOX, "root"),
             ],
             "Install": [("WantedBy", "multi-user.target")],
         }

@@ -8,6 +8,7 @@ from obstack.agent.wire import UnitEntry
 from obstack.model.layout import Layout, Manager
 from obstack.model.site import Site
 from obstack.render.emit import unit_bytes, unit_command
+from obstack.render.hardening import Settings, limits
 from obstack.render.materials import Materials
 from obstack.render.sizes import whole_seconds
 from obstack.render.tree import RenderedFile, Rendering
@@ -25,6 +26,43 @@ RHYTHMS: Final = (
 """How often for a life of at least so many seconds, in systemd's words, and over how many seconds it is spread."""
 
 
+CAPABILITIES: Final = (
+    # Files, data and users, whoever they belong to.
+    *("CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID"),
+    # What the programs that judge staged files look at: ports, rules, and who holds a port.
+    *("CAP_NET_ADMIN", "CAP_NET_BIND_SERVICE", "CAP_NET_RAW", "CAP_SYS_PTRACE"),
+)
+FENCES: Final[Settings] = [
+    # It applies generations, by SSH too, with the configuration, the keys and the data wherever the machine's owner
+    # has them: what an apply may write and whom it may reach cannot be fenced in. What no apply ever does can.
+    ("NoNewPrivileges", "yes"),
+    ("CapabilityBoundingSet", " ".join(CAPABILITIES)),
+    ("LockPersonality", "yes"),
+    ("MemoryDenyWriteExecute", "yes"),
+    ("DevicePolicy", "closed"),
+    ("PrivateDevices", "yes"),
+    ("PrivateIPC", "yes"),
+    ("PrivateTmp", "yes"),
+    ("ProtectClock", "yes"),
+    ("ProtectControlGroups", "yes"),
+    ("ProtectHostname", "yes"),
+    ("ProtectKernelLogs", "yes"),
+    ("ProtectKernelModules", "yes"),
+    ("ProtectKernelTunables", "yes"),
+    ("ProtectSystem", "yes"),
+    ("RestrictAddressFamilies", "AF_INET AF_INET6 AF_NETLINK AF_UNIX"),
+    ("RestrictNamespaces", "yes"),
+    ("RestrictRealtime", "yes"),
+    ("RestrictSUIDSGID", "yes"),
+    ("SystemCallArchitectures", "native"),
+    ("SystemCallFilter", "@system-service"),
+    ("SystemCallFilter", "~@resources"),
+    ("SystemCallErrorNumber", "EPERM"),
+    ("KeyringMode", "private"),
+    ("UMask", "0077"),
+]
+
+
 def render_renewal(site: Site, layout: Layout, materials: Materials) -> Rendering:
     """Given the settled site, return the timer and what it starts; nothing where no certificate is renewed so."""
     wanted = site.certificates.automatic and bool(site.hosts) and bool(materials.renewal)
@@ -38,13 +76,13 @@ def render_renewal(site: Site, layout: Layout, materials: Materials) -> Renderin
             ("Wants", "network-online.target"),
             ("After", "network-online.target"),
         ],
-        # It applies generations, by SSH too: what an apply may do cannot be fenced in. The user gives it a home.
         "Service": [
             ("Type", "oneshot"),
-            ("User", "root"),
+            ("User", "root"),  # gives it a home
             ("ExecStart", unit_command(materials.renewal)),
             ("TimeoutStartSec", "6h"),
-            ("UMask", "0077"),
+            *limits("1G", 512, 4096),
+            *FENCES,
         ],
     }
     timer = {

@@ -16,7 +16,8 @@ class Sandbox:
     read-only); `clock` lets it read the state of the clock; `devices` are device nodes it may
     open; `writable` are paths beside its data directory;
     `writable_executable_memory` allows just-in-time code; `groups` are supplementary groups;
-    `umask` is taken from the mode of what it writes; `hidden` are paths of which it sees nothing.
+    `umask` is taken from the mode of what it writes; `hidden` are paths of which it sees nothing; `calls` are system
+    calls that the base refuses. With AF_UNIX as its only family it has no network at all.
     """
 
     families: tuple[str, ...] = ("AF_INET", "AF_INET6")
@@ -31,6 +32,7 @@ class Sandbox:
     umask: str = "0077"
     loopback_only: bool = False
     hidden: tuple[str, ...] = ()
+    calls: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -3,36 +3,14 @@
 from __future__ import annotations
 
 import posixpath
+from dataclasses import replace
 from typing import Final
 
 from obstack.model.layout import Layout
 from obstack.render.emit import unit_bind, unit_bytes, unit_command, unit_quoted, unit_text
-from obstack.render.service import Sandbox, Service
+from obstack.render.hardening import Settings, fences, limits
+from obstack.render.service import Service
 from obstack.render.tree import RenderedFile
-
-Settings = list[tuple[str, str]]
-
-# ProcSubset=pid is left out on purpose: it hides /proc/stat, and with it every daemon's process_start_time_seconds.
-BASE: Final[Settings] = [
-    ("NoNewPrivileges", "yes"),
-    ("LockPersonality", "yes"),
-    ("PrivateIPC", "yes"),
-    ("ProtectControlGroups", "yes"),
-    ("ProtectHostname", "yes"),
-    ("ProtectKernelLogs", "yes"),
-    ("ProtectKernelModules", "yes"),
-    ("ProtectKernelTunables", "yes"),
-    ("ProtectSystem", "strict"),
-    ("RemoveIPC", "yes"),
-    ("RestrictNamespaces", "yes"),
-    ("RestrictRealtime", "yes"),
-    ("RestrictSUIDSGID", "yes"),
-    ("SystemCallArchitectures", "native"),
-    ("SystemCallFilter", "@system-service"),
-    ("SystemCallFilter", "~@privileged @resources"),
-    ("SystemCallErrorNumber", "EPERM"),
-    ("KeyringMode", "private"),
-]
 
 # A configuration that its own checker refuses fails each start within a second: the fourth failure is the last, the
 # unit stays failed, and its log holds the checker's line four times. A crash every 20 s or slower is restarted forever.
@@ -89,46 +67,17 @@ def _service(service: Service) -> Settings:
         ("TimeoutStopSec", f"{service.stop_timeout_s}s"),
         *([] if service.oneshot else [("Restart", "always" if service.persistent else "on-failure")]),
         *([] if service.oneshot else [("RestartSec", f"{RESTART_S}s")]),
-        ("MemoryMax", service.memory_max),
-        ("TasksMax", str(service.tasks_max)),
-        ("LimitNOFILE", str(service.open_files)),
+        *limits(service.memory_max, service.tasks_max, service.open_files),
     ]
-    base = [*BASE, ("UMask", service.sandbox.umask)]
-    if service.oneshot:
-        # It may act as a user of the machine's own, whose shared memory is in use: PostgreSQL's would be taken away.
-        base = [(name, "no" if name == "RemoveIPC" else value) for name, value in base]
-    return settings + base + _sandbox(service.sandbox) + _paths(service)
+    # A oneshot may act as a user of the machine's own, whose shared memory is in use: PostgreSQL's would be taken away.
+    changed = {"RemoveIPC": "no"} if service.oneshot else {}
+    writable = (*([service.data] if service.data else []), *service.sandbox.writable)
+    sandbox = replace(service.sandbox, writable=writable)
+    return settings + fences(sandbox, service.user, **changed) + _views(service)
 
 
-def _sandbox(sandbox: Sandbox) -> Settings:
-    capabilities = " ".join(sandbox.capabilities)
-    settings: Settings = [
-        ("CapabilityBoundingSet", capabilities),
-        ("AmbientCapabilities", capabilities),
-        # Ambient capabilities do not reach into a user namespace.
-        ("PrivateUsers", "no" if sandbox.capabilities else "yes"),
-        ("ProtectProc", "default" if sandbox.host_processes else "invisible"),
-        ("PrivateTmp", "no" if sandbox.host_mounts else "yes"),
-        ("ProtectHome", "read-only" if sandbox.host_mounts else "yes"),
-        ("ProtectClock", "no" if sandbox.clock else "yes"),
-        ("DevicePolicy", "closed"),
-        ("PrivateDevices", "no" if sandbox.devices else "yes"),
-        ("MemoryDenyWriteExecute", "no" if sandbox.writable_executable_memory else "yes"),
-        ("RestrictAddressFamilies", " ".join(sandbox.families)),
-    ]
-    if sandbox.clock:
-        # Reading the state of the clock is the same call as setting it, which without the capability is refused.
-        settings.append(("SystemCallFilter", "adjtimex clock_adjtime"))
-    settings += [("DeviceAllow", f"{unit_quoted(device)} rw") for device in sandbox.devices]
-    if sandbox.loopback_only:
-        settings += [("IPAddressDeny", "any"), ("IPAddressAllow", "localhost")]
-    return settings
-
-
-def _paths(service: Service) -> Settings:
-    writable = [*([service.data] if service.data else []), *service.sandbox.writable]
-    settings = [("ReadWritePaths", unit_quoted(path)) for path in writable]
-    settings += [("InaccessiblePaths", unit_quoted(path)) for path in service.sandbox.hidden]
+def _views(service: Service) -> Settings:
+    settings: Settings = []
     for view in service.views:
         # The folder around the target is emptied for this service, so that the target can be made in it.
         settings += [

@@ -11,6 +11,7 @@ from typing import Final
 
 import pytest
 
+from machine import ownership
 from machine.library.image import Image, ImageStore
 from machine.library.session import Machines
 from machine.modules.story import PLAIN, SUITES, WATCHED, Story, differences, eventually, story_machines
@@ -34,6 +35,7 @@ NOTHING_TO_SHOW: Final = {("blackbox", "Days until the certificate ends"), ("nod
 which is left out as every container's is."""
 
 on_each_host = pytest.mark.parametrize("host", WATCHED)
+on_each_node = pytest.mark.parametrize("node", (*WATCHED, "mon-1"))
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +91,21 @@ def test_a_second_apply_changes_nothing(story: Story) -> None:
     nodes = story.fleet.apply()
     assert {node["outcome"] for node in nodes.values()} == {"unchanged"}
     assert {host: (story.fleet.traces(host), story.fleet.pids(host)) for host in WATCHED} == moved
+
+
+@pytest.mark.security
+@on_each_node
+def test_programs_and_configuration_are_root_s_and_no_service_can_write_them(story: Story, node: str) -> None:
+    machine = story.fleet.machine(node)
+    assert ownership.not_of_root(machine) == []
+    assert len(ownership.running(machine)) > 5
+    assert ownership.writable(machine) == []
+
+
+@pytest.mark.security
+@on_each_node
+def test_data_are_of_the_service_s_own_user(story: Story, node: str) -> None:
+    assert ownership.foreign_data(story.fleet.machine(node)) == []
 
 
 @on_each_host

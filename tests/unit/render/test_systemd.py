@@ -6,8 +6,9 @@ import pytest
 
 from obstack.agent.wire import ReloadEntry
 from obstack.model.layout import Layout, Manager
+from obstack.render.hardening import BASE
 from obstack.render.service import Sandbox, Service, View
-from obstack.render.systemd import BASE, START_INTERVAL_S, START_LIMIT, render_systemd
+from obstack.render.systemd import START_INTERVAL_S, START_LIMIT, render_systemd
 
 SERVER = Layout(root="", manager=Manager.SYSTEMD)
 
