@@ -78,6 +78,18 @@ def _groups(target: Target) -> Iterable[str]:
     return group_members(legible.site) if legible else ()
 
 
+def _secrets(target: Target) -> Iterable[str]:
+    """Names that the configuration refers to. Whether there are values, and where, is not looked at."""
+    from obstack.edges.configfile import FileConfigurations
+    from obstack.model.rules import secret_references
+
+    examination = FileConfigurations(target.configuration).examine()
+    if examination.legible is None:
+        return ()
+    references = (*secret_references(examination.legible.site), *examination.module_secrets)
+    return sorted({name for _, name in references})
+
+
 def _components(target: Target) -> Iterable[str]:
     from obstack.catalog.components import COMPONENTS
     from obstack.edges.lock_file import LockFile
@@ -92,6 +104,9 @@ def _components(target: Target) -> Iterable[str]:
 
 components = _from(_components, Scope.FILES)
 """What is locked or can be: the server's components, and the artifacts of hosts that the lock knows."""
+
+secrets = _from(_secrets, Scope.FILES)
+"""Secrets that the configuration refers to."""
 
 nodes = _from(_nodes)
 """Nodes that can be worked on: the monitored hosts, and the server once it has a generation."""

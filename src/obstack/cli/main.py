@@ -36,6 +36,9 @@ COMMANDS: dict[str, Command] = {
         "obstack.cli.dashboard", "List and show the dashboards, and write them as files for a Grafana of your own."
     ),
     "cert": Command("obstack.cli.cert", "Show and renew the certificates between server and hosts."),
+    "secrets": Command(
+        "obstack.cli.secrets", "Draw, set, list, rotate, move and check the secrets that the configuration refers to."
+    ),
     "lock": Command(
         "obstack.cli.lock",
         "Resolve the components' versions and write them with their SHA-256 into artifacts.lock.json.",

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import stat
+import subprocess
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -90,13 +91,19 @@ class AgeProvider:
         """The file can be written by whoever can open it: nothing is raised."""
 
     def findings(self) -> tuple[str, ...]:
-        """Return nothing: an identity that others can read is refused, and the file is for everybody to have."""
+        """Return that the identity is in git, when it is. One that others can read is refused whenever it is used."""
+        listed = ["git", "-C", os.path.dirname(os.path.abspath(self._identity_file)), "ls-files", "--error-unmatch"]
+        with contextlib.suppress(FileNotFoundError):  # without git nothing is in it
+            known = subprocess.run([*listed, "--", self._identity_file.name], capture_output=True, check=False)
+            if known.returncode == 0:
+                return (f"{self._identity_file}, which opens the encrypted secrets, is in git: draw a new one",)
         return ()
 
     def begin(self) -> str | None:
-        """Draw an identity where there is none; return its public key, or None when there was one. Raises ChangeFailed.
+        """Draw an identity where there is none; return a sentence with its public key, or None when there was one.
 
-        An encrypted file whose identity is missing is somebody else's: then nothing is drawn. Raises UsageError.
+        An encrypted file whose identity is missing is somebody else's: then nothing is drawn. Raises UsageError and
+        ChangeFailed.
         """
         if self._identity_file.exists():
             return None
@@ -110,7 +117,7 @@ class AgeProvider:
             durable.write_file(
                 os.path.abspath(self._identity_file), f"# public key: {public}\n{identity}\n".encode(), 0o600
             )
-        return public
+        return f"drew an identity, public key {public}, into {self._identity_file}; keep a copy of it, and not in git"
 
     def _entries(self) -> Mapping[str, _Entry]:
         if self._read is None:

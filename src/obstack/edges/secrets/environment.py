@@ -73,6 +73,10 @@ class EnvironmentProvider:
             f"change it where {variable(name)} is set, then run: observability apply",
         )
 
+    def begin(self) -> str | None:
+        """Make nothing."""
+        return None
+
     def findings(self) -> tuple[str, ...]:
         """Return nothing: an environment is nobody else's."""
         return ()

@@ -67,6 +67,10 @@ class FileProvider:
     def demand_writable(self, name: str) -> None:
         """Files can be written: nothing is raised."""
 
+    def begin(self) -> str | None:
+        """Make nothing: the folder is made with the first secret."""
+        return None
+
     def findings(self) -> tuple[str, ...]:
         """Return the files that others have rights to."""
         return tuple(f"{path} can be used by others" for path in self._folder.exposed())

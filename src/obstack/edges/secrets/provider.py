@@ -41,6 +41,12 @@ class SecretProvider(Protocol):
     def demand_writable(self, name: str) -> None:
         """Raise UsageError, saying what to do instead, when the value of this name cannot be changed from here."""
 
+    def begin(self) -> str | None:
+        """Make what must be there before a first secret; return what was made, as a sentence, or None.
+
+        Raises UsageError and ChangeFailed.
+        """
+
     def findings(self) -> tuple[str, ...]:
         """Return what is wrong with how the values are kept, a sentence each."""
 
