@@ -32,8 +32,12 @@ def _disk(free: str, filesystem: str = FILESYSTEM) -> Series:
     return {f"node_filesystem_avail_bytes{filesystem}": free, f"node_filesystem_size_bytes{filesystem}": "100x600"}
 
 
-def _expiry(days: int) -> Series:
-    return {'probe_ssl_earliest_cert_expiry{instance="a"}': f"{days * 86400 + 43200}x200"}
+def _expiry(days: int, job: str = "probes") -> Series:
+    return {f'probe_ssl_earliest_cert_expiry{{instance="a",job="{job}"}}': f"{days * 86400 + 43200}x200"}
+
+
+def _door(days: int) -> Series:
+    return _expiry(days, "front-door")
 
 
 CASES = (
@@ -216,4 +220,9 @@ CASES = (
     Case("CertificateExpires", _expiry(20), _expiry(22), fires_at=61, quiet_at=59, severity="info"),
     Case("CertificateExpires", _expiry(6), _expiry(8), fires_at=61, quiet_at=59, severity="warning"),
     Case("CertificateExpires", _expiry(1), _expiry(3), fires_at=11, quiet_at=9, severity="critical"),
+    Case("CertificateExpires", _expiry(1), _door(1), fires_at=11, quiet_at=9, severity="critical"),
+    Case("FrontDoorCertificateExpires", _door(20), _door(22), fires_at=61, quiet_at=59, severity="info"),
+    Case("FrontDoorCertificateExpires", _door(6), _door(8), fires_at=61, quiet_at=59, severity="warning"),
+    Case("FrontDoorCertificateExpires", _door(1), _door(3), fires_at=11, quiet_at=9, severity="critical"),
+    Case("FrontDoorCertificateExpires", _door(1), _expiry(1), fires_at=11, quiet_at=9, severity="critical"),
 )

@@ -29,11 +29,11 @@ def front_door(gate: wire.GateEntry, context: GateContext) -> Probe:
     """`front-door` {address, https_port, http_port, host, authority, credentials, paths, refused?, plain?, digest?}.
 
     Each path answers 200 to good credentials over TLS that verifies against `authority` for `host`, 401 to a wrong
-    password and to none; plain HTTP redirects to HTTPS. `authority` and `credentials` are files of the tree. A write
-    (POST) to each path of `refused` is answered with 403, for the account is one that only reads. A `plain` front door
-    answers on `http_port` without TLS, and another program does TLS before it. With `digest`, every answer must carry
-    it in the header Observability-Configuration: nginx goes on with its old configuration while it reloads, and for
-    good when it cannot load the new one.
+    password and to none; plain HTTP redirects to HTTPS. `authority` and `credentials` are files of the tree; without an
+    authority, those that the machine trusts verify. A write (POST) to each path of `refused` is answered with 403, for
+    the account is one that only reads. A `plain` front door answers on `http_port` without TLS, and another program
+    does TLS before it. With `digest`, every answer must carry it in the header Observability-Configuration: nginx goes
+    on with its old configuration while it reloads, and for good when it cannot load the new one.
     """
     door = _Door(gate, context)
 
@@ -65,7 +65,8 @@ class _Door:
         params = gate.params
         self.address, self.host = str(params["address"]), str(params["host"])
         self.https_port, self.http_port = int(params["https_port"]), int(params["http_port"])
-        self.authority = os.path.join(context.tree, str(params["authority"]))
+        authority = str(params["authority"])
+        self.authority = os.path.join(context.tree, authority) if authority else None
         self.secret = os.path.join(context.tree, str(params["credentials"]))
         self.digest = str(params.get("digest") or "")
         self.paths = [str(path) for path in params["paths"]]

@@ -6,8 +6,10 @@ import time
 
 import click
 
+from obstack.agent import wire
 from obstack.cli.composition import build_desired, build_nodes, who
 from obstack.cli.conclude import conclude, confirm, reply_document
+from obstack.cli.door import complete
 from obstack.cli.lazy import documented
 from obstack.cli.nodes import Nodes, choose_nodes
 from obstack.cli.options import (
@@ -86,18 +88,18 @@ def command(
     return apply_one(nodes, yes=yes, wait_s=wait_s, quiet=quiet, as_json=as_json)
 
 
-def desired_of(nodes: Nodes, progress: Reporter) -> Desired:
-    """Given a single node, return what the configuration says it must be."""
+def desired_of(nodes: Nodes, progress: Reporter, *, keep_door: bool = False) -> Desired:
+    """Given a single node, return what the configuration says it must be. `keep_door` is as for `build_nodes`."""
     if nodes.site is None:
-        return build_desired(nodes.target, progress)
+        return build_desired(nodes.target, progress, keep_door=keep_door)
     (name,) = nodes.names
-    return build_nodes(nodes.target, nodes.site, (name,), progress)[name]
+    return build_nodes(nodes.target, nodes.site, (name,), progress, keep_door=keep_door)[name]
 
 
-def apply_one(nodes: Nodes, *, yes: bool, wait_s: float, quiet: bool, as_json: bool) -> int:
+def apply_one(nodes: Nodes, *, yes: bool, wait_s: float, quiet: bool, as_json: bool, keep_door: bool = False) -> int:
     """Given a single node, plan and ask unless `yes`, apply, print how it ended, and return the exit code."""
     with reporter(quiet=quiet) as progress:
-        desired = desired_of(nodes, progress)
+        desired = desired_of(nodes, progress, keep_door=keep_door)
         node = desired.manifest.node
         channel = nodes.open(node)
         plan = None if yes else make_plan(channel, desired, progress)
@@ -108,7 +110,11 @@ def apply_one(nodes: Nodes, *, yes: bool, wait_s: float, quiet: bool, as_json: b
     unproven = tuple(desired.site.hosts) if node == desired.site.server.name else ()
     started = time.monotonic()
     with reporter(quiet=quiet) as progress:
-        reply = apply(channel, desired, progress, who=who(), wait_s=wait_s, unproven=unproven)
+
+        def change(desired: Desired) -> wire.Reply:
+            return apply(channel, desired, progress, who=who(), wait_s=wait_s, unproven=unproven)
+
+        reply = complete(nodes.target, desired, change(desired), progress, change)
     seconds = time.monotonic() - started
     return conclude(reply, reply_document(node, reply, seconds), outcome_lines(node, reply, seconds), as_json=as_json)
 

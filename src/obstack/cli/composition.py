@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from obstack.catalog.modules import ModuleSet
     from obstack.edges.configfile import FileConfigurations
+    from obstack.edges.door_files import DoorFiles
     from obstack.edges.secrets import FileSecrets, SecretStore
     from obstack.model.site import Site
     from obstack.operations.desired import Desired
@@ -117,25 +118,46 @@ def load_modules(target: Target, site: Site) -> ModuleSet:
     return modulefile.load_modules(*(() if further is None else (further,)), cache=module_cache(target))
 
 
-def build_desired(target: Target, reporter: Reporter) -> Desired:
-    """Given a target, return what its configuration says the server must be; artifacts it lacks are fetched."""
+def build_desired(target: Target, reporter: Reporter, *, keep_door: bool = False) -> Desired:
+    """Given a target, return what its configuration says the server must be; artifacts it lacks are fetched.
+
+    `keep_door` is as for `build_nodes`.
+    """
     reporter.step("Reading the configuration")
     site = load_site(target)
-    return build_nodes(target, site, (site.server.name,), reporter)[site.server.name]
+    return build_nodes(target, site, (site.server.name,), reporter, keep_door=keep_door)[site.server.name]
+
+
+def door_files(target: Target) -> DoorFiles:
+    """Given a target, return where certificates of its front door are found."""
+    from obstack.edges.door_files import DoorFiles
+
+    return DoorFiles(target.configuration, target.layout)
 
 
 def build_nodes(
-    target: Target, site: Site, names: Collection[str], reporter: Reporter, secrets: SecretStore | None = None
+    target: Target,
+    site: Site,
+    names: Collection[str],
+    reporter: Reporter,
+    secrets: SecretStore | None = None,
+    *,
+    keep_door: bool = False,
 ) -> dict[str, Desired]:
     """Given a site that was judged and names of its nodes, return what each must be; missing artifacts are fetched.
 
-    `secrets` stand in for those of the site, while new values are tried.
+    `secrets` stand in for those of the site, while new values are tried. Raises ConfigurationError for a provided
+    certificate that is no good, unless `keep_door`: then the front door goes on with the one that it has.
     """
+    from obstack.cli.door import demand_files
     from obstack.cli.provision import provide_nodes
-    from obstack.cli.renewing import renewal_command
+    from obstack.cli.renewing import deploy_command, renewal_command
     from obstack.edges.certificates import InternalAuthority
     from obstack.operations import desired
 
+    doors = None if target.private else door_files(target)
+    if doors is not None and site.server.name in names and not keep_door:
+        demand_files(target, site, doors)
     modules = load_modules(target, site) if site.hosts else {}
     provisions = provide_nodes(target, site, modules, names, reporter)
     secrets, clock = secrets or site_secrets(target, site), SystemClock()
@@ -155,6 +177,8 @@ def build_nodes(
                 authority=authority,
                 clock=clock,
                 renewal=renewal_command(target),
+                deploy=deploy_command(target),
+                doors=doors,
             )
         else:
             built[name] = desired.build_host_desired(
@@ -165,6 +189,7 @@ def build_nodes(
 
 def judge(target: Target, reporter: Reporter) -> Preflight:
     """Given a target, return the findings of preflight."""
+    from obstack.cli.door import judge_door, judge_files
     from obstack.cli.provision import provide
     from obstack.edges.resolution import resolve
     from obstack.operations.preflight import preflight
@@ -178,6 +203,8 @@ def judge(target: Target, reporter: Reporter) -> Preflight:
         private=target.private,
         resolve=resolve,
         settle_artifacts=lambda site: provide(target, site, reporter, fetch=False),
+        judge=judge_files(target),
+        judge_door=judge_door(target),
     )
 
 

@@ -103,13 +103,14 @@ def validate_command(*, target: Target, as_json: bool) -> None:
     Without --environment every environment is checked too, as the base with its overlay.
     """
     from obstack.cli.composition import configurations, secrets_of
+    from obstack.cli.door import judge_files
     from obstack.operations.configuration import examine_configuration, examine_everything
 
-    files, secrets = configurations(target), secrets_of(target)
+    files, secrets, judge = configurations(target), secrets_of(target), judge_files(target)
     if target.environment is None:
-        examined = examine_everything(files, secrets)
+        examined = examine_everything(files, secrets, judge)
     else:
-        examined = ((target.environment, examine_configuration(files, secrets, target.environment)),)
+        examined = ((target.environment, examine_configuration(files, secrets, target.environment, judge)),)
     problems = [(environment, problem) for environment, found in examined for problem in found.problems]
     if as_json:
         read = dict.fromkeys(file for _, found in examined for file in found.sources.files)

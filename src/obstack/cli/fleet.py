@@ -14,6 +14,7 @@ from obstack.agent import wire
 from obstack.cli.bug import keep_traceback
 from obstack.cli.composition import SystemClock, build_nodes, who
 from obstack.cli.conclude import confirm, reply_document
+from obstack.cli.door import complete
 from obstack.cli.fleet_progress import fleet_reporter
 from obstack.cli.fleet_views import fleet_document, fleet_outcome_lines, fleet_plan_lines
 from obstack.cli.nodes import Nodes
@@ -202,12 +203,13 @@ class FleetApply:
     quiet: bool
     wait_s: float
     as_json: bool
+    keep_door: bool = False
 
     def run(self, *, ask: bool) -> int:
         """Plan and ask when wished, go through the waves, print how it ended, and return the exit code."""
         site = site_of(self.nodes)
         with reporter(quiet=self.quiet) as progress:
-            desired = build_nodes(self.nodes.target, site, self.nodes.names, progress)
+            desired = build_nodes(self.nodes.target, site, self.nodes.names, progress, keep_door=self.keep_door)
         record = FileRunRecord(self.nodes.target.configuration)
         identities = {name: item.manifest.identity for name, item in desired.items()}
         settled = list[NodeResult[wire.Reply]](by_bundle(self.nodes))
@@ -287,15 +289,12 @@ class FleetApply:
     ) -> NodeResult[wire.Reply]:
         site = site_of(self.nodes)
         hosts = tuple(site.hosts) if node == site.server.name else ()
-        reply = apply(
-            channel,
-            desired,
-            progress,
-            who=who(),
-            wait_s=self.wait_s,
-            unproven=unproven(hosts, (*settled, *fleet.results)),
-        )
-        return result_of(node, reply)
+        apart = unproven(hosts, (*settled, *fleet.results))
+
+        def change(desired: Desired) -> wire.Reply:
+            return apply(channel, desired, progress, who=who(), wait_s=self.wait_s, unproven=apart)
+
+        return result_of(node, complete(self.nodes.target, desired, change(desired), progress, change))
 
 
 def _say_done(progress: FleetReporter, settled: Sequence[NodeResult[wire.Reply]]) -> None:

@@ -1,4 +1,4 @@
-"""The command that the timer of the server starts."""
+"""The commands that the timer of the server, and certbot's, start."""
 
 from __future__ import annotations
 
@@ -13,11 +13,20 @@ if TYPE_CHECKING:
 
 def renewal_command(target: Target) -> tuple[str, ...]:
     """Given a target, return how this very program renews its certificates; nothing for a private root."""
+    return _command(target, "cert", "renew", "--if-due")
+
+
+def deploy_command(target: Target) -> tuple[str, ...]:
+    """Given a target, return how this very program puts in force what certbot has got; nothing for a private root."""
+    return _command(target, "cert", "deploy", "--wait", "600")
+
+
+def _command(target: Target, *verb: str) -> tuple[str, ...]:
     if target.private:
         return ()
     environment = ("--environment", target.environment) if target.environment else ()
     configuration = os.path.abspath(target.configuration)
-    return (*launcher(), "cert", "renew", "--if-due", "--config", configuration, *environment)
+    return (*launcher(), *verb, "--config", configuration, *environment)
 
 
 def launcher() -> tuple[str, ...]:

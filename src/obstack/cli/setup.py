@@ -8,8 +8,10 @@ from typing import Any
 
 import click
 
+from obstack.agent import wire
 from obstack.cli.composition import build_desired, judge, open_channel, site_secrets, who
 from obstack.cli.conclude import conclude, confirm, reply_document
+from obstack.cli.door import complete, prepare_certbot
 from obstack.cli.lazy import documented
 from obstack.cli.options import Scope, Target, json_option, quiet_option, target_options, wait_option, yes_option
 from obstack.cli.progress import reporter
@@ -89,8 +91,13 @@ def command(
         )
     started = time.monotonic()
     with reporter(quiet=quiet) as progress:
-        # Nothing was done to the hosts yet: whether they can be scraped says nothing about the server.
-        reply = apply(channel, desired, progress, who=who(), wait_s=wait_s, unproven=tuple(desired.site.hosts))
+        prepare_certbot(desired.site, progress)
+
+        def change(desired: Desired) -> wire.Reply:
+            # Nothing was done to the hosts yet: whether they can be scraped says nothing about the server.
+            return apply(channel, desired, progress, who=who(), wait_s=wait_s, unproven=tuple(desired.site.hosts))
+
+        reply = complete(target, desired, change(desired), progress, change)
     node, seconds = desired.manifest.node, time.monotonic() - started
     access = _access(target, desired)
     lines = outcome_lines(node, reply, seconds)

@@ -6,13 +6,14 @@ import time
 
 import click
 
-from obstack.cli.composition import who
+from obstack.cli.composition import door_files, who
 from obstack.cli.conclude import conclude, confirm, reply_document
 from obstack.cli.lazy import documented
 from obstack.cli.nodes import open_one
 from obstack.cli.options import Target, host_option, json_option, quiet_option, target_options, wait_option, yes_option
 from obstack.cli.progress import reporter
 from obstack.edges.run_record import FileRunRecord
+from obstack.model.door_certificate import LINEAGE
 from obstack.operations.uninstall import uninstall
 
 KEEPS = "Data folders (metrics, silences) and the record of all runs stay."
@@ -50,6 +51,8 @@ def command(
     if reply.fault is None:
         done = "uninstalled" if reply.previous else "no generation was in force"
         lines.append(f"{channel.node}: {done}, {'nothing is left' if purge else 'data is kept'} ({seconds:.1f} s)")
+        if host is None and not target.private and door_files(target).renewed():
+            lines.append(f"certbot goes on renewing its certificate: certbot delete --cert-name {LINEAGE}")
     return conclude(reply, reply_document(channel.node, reply, seconds), lines, as_json=as_json)
 
 

@@ -92,6 +92,12 @@ def read_leaf(chain: bytes) -> Leaf | None:
     return describe(certificates[0]) if certificates else None
 
 
+def read_authority(content: bytes) -> tuple[str, tuple[Flaw, ...]]:
+    """Given what an authority's file holds, return its certificates as PEM, and what is wrong with it."""
+    certificates, flaws = _certificates(content, Part.AUTHORITY)
+    return "".join(map(_pem, certificates)), tuple(flaws)
+
+
 # ---------------------------------------------------------------------------------------------- what the files hold
 
 

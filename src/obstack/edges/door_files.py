@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Final
 
 from obstack.edges import certificate_proof
+from obstack.model.door_certificate import LINEAGE
 from obstack.model.layout import Layout
 from obstack.model.secret import Secret
 from obstack.model.site import Site
-from obstack.plan.door import LINEAGE, Flaw, Found, Leaf, Part, door_names
+from obstack.plan.door import Flaw, Found, Leaf, Part, door_names
 from obstack.render.materials import Certificate
 
 LETSENCRYPT: Final = Path("/etc/letsencrypt")
@@ -74,13 +75,19 @@ class DoorFiles:
         """Return whether certbot goes on renewing a certificate for this program."""
         return self._renewal.exists()
 
-    def authority(self, site: Site) -> bytes | None:
-        """Given a site, return the certificate of the authority that it names; None when it names none.
+    def authority(self, site: Site) -> tuple[str, tuple[Flaw, ...]]:
+        """Given a site, return the certificate of the authority that it names, as PEM, and what is wrong with it.
 
-        Raises OSError.
+        Empty when it names none.
         """
         choice = site.front_door.certificate
-        return None if choice.authority is None else _read(self._place(choice.authority))
+        if choice.authority is None:
+            return "", ()
+        contents: dict[Part, bytes] = {}
+        flaws = _read_parts({Part.AUTHORITY: self._place(choice.authority)}, contents)
+        if flaws:
+            return "", tuple(flaws)
+        return certificate_proof.read_authority(contents[Part.AUTHORITY])
 
     def _place(self, path: str) -> Path:
         return self._configuration.absolute() / path
@@ -94,30 +101,35 @@ class DoorFiles:
 
 def _look(files: _Files, names: tuple[str, ...], now: float, *, private: bool = False) -> Found:
     """Read the parts and prove them together. With `private`, a key that others can read is a flaw."""
-    flaws: list[Flaw] = []
     contents: dict[Part, bytes] = {}
-    parts = {Part.CHAIN: files.chain, Part.KEY: files.key, Part.AUTHORITY: files.authority}
-    for part, path in parts.items():
-        if path is None:
-            continue
-        try:
-            contents[part] = _read(path)
-        except OSError as error:
-            what = f"cannot be read: {path}: {(error.strerror or str(error)).lower()}"
-            flaws.append(Flaw(part, what, f"ls -l {path}    and correct the path or the file"))
-        else:
-            if private and part is Part.KEY and (mode := os.stat(path).st_mode) & 0o007:
-                what = f"can be read or changed by everybody: {path} has mode {stat.S_IMODE(mode):04o}"
-                remedy = f"chmod 600 {path}    and get another certificate if somebody may have read it"
-                flaws.append(Flaw(part, what, remedy))
+    parts = {Part.CHAIN: files.chain, Part.KEY: files.key}
+    if files.authority is not None:
+        parts[Part.AUTHORITY] = files.authority
+    flaws = _read_parts(parts, contents)
+    if private and Part.KEY in contents and (mode := os.stat(files.key).st_mode) & 0o007:
+        what = f"can be read or changed by everybody: {files.key} has mode {stat.S_IMODE(mode):04o}"
+        remedy = f"chmod 600 {files.key}    and get another certificate if somebody may have read it"
+        flaws.append(Flaw(Part.KEY, what, remedy))
     place = str(files.chain)
-    if {Part.CHAIN, Part.KEY} - set(contents) or (files.authority is not None and Part.AUTHORITY not in contents):
+    if parts.keys() != contents.keys():
         return Found(place, tuple(flaws))
     proof = certificate_proof.prove(contents[Part.CHAIN], contents[Part.KEY], names, now, contents.get(Part.AUTHORITY))
     flaws += proof.flaws
     if flaws:
         return Found(place, tuple(flaws), leaf=proof.leaf)
     return Found(place, (), Certificate(proof.chain, Secret(proof.key), proof.authority), proof.leaf)
+
+
+def _read_parts(parts: dict[Part, Path], contents: dict[Part, bytes]) -> list[Flaw]:
+    """Read what can be read into `contents`, and return a flaw for each part that cannot."""
+    flaws = []
+    for part, path in parts.items():
+        try:
+            contents[part] = _read(path)
+        except OSError as error:
+            what = f"cannot be read: {path}: {(error.strerror or str(error)).lower()}"
+            flaws.append(Flaw(part, what, f"ls -l {path}    and correct the path or the file"))
+    return flaws
 
 
 def _read(path: Path) -> bytes:

@@ -15,6 +15,9 @@ LETS_ENCRYPT: Final = "https://acme-v02.api.letsencrypt.org/directory"
 LETS_ENCRYPT_STAGING: Final = "https://acme-staging-v02.api.letsencrypt.org/directory"
 """Where Let's Encrypt is asked for certificates, and where that may be tried out: nobody trusts what it then signs."""
 
+LINEAGE: Final = "observability"
+"""The name by which certbot knows the certificate of the front door."""
+
 
 class DoorCertificate(Section):
     """The certificate that the front door shows.

@@ -361,6 +361,14 @@ def _proxies(site: Site) -> Iterator[Finding]:
 
 def _certificate(site: Site) -> Iterator[Finding]:
     section: Path = ("front_door", "certificate")
+    mode = site.front_door.certificate.mode
+    if site.front_door.plain_http and mode != "internal":
+        yield Finding(
+            (*section, "mode"),
+            f"is {mode}, but with front_door.plain_http the front door shows no certificate",
+            "Remove front_door.certificate, and let the proxy have the certificate.",
+            rests_on=(("front_door", "plain_http"),),
+        )
     for key, message, remedy in certificate_faults(site.front_door.certificate, site.domain):
         yield Finding((*section, key), message, remedy, (*section, "mode"), ((*section, "mode"), ("domain",)))
 

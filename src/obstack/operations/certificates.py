@@ -12,6 +12,7 @@ from obstack.model.site import Site
 from obstack.plan.certificates import (
     AUTHORITY_NAMES,
     FRONT_DOOR,
+    RECEIVER,
     SCRAPE_CLIENT,
     Issued,
     Standing,
@@ -62,8 +63,12 @@ class Certificate:
 
 
 def list_certificates(site: Site, book: Book, notes: Notes, now: float) -> tuple[Certificate, ...]:
-    """Return all authorities and certificates that the site has made, the server's first."""
-    server = (*AUTHORITY_NAMES, FRONT_DOOR, SCRAPE_CLIENT)
+    """Return all authorities and certificates that the site has made, the server's first.
+
+    Where the front door's is of another authority, the hosts are shown one of the site's own.
+    """
+    own = FRONT_DOOR if site.front_door.certificate.mode == "internal" else RECEIVER
+    server = (*AUTHORITY_NAMES, own, SCRAPE_CLIENT)
     names = (*server, *(name for host in site.hosts for name in host_names(host)))
     waiting = set(waiting_nodes(site, notes))
     found = []
@@ -156,6 +161,8 @@ def _place(name: str) -> str:
         return "kept with the secrets"
     if name == FRONT_DOOR:
         return "/etc/nginx/tls/certificate.pem"
+    if name == RECEIVER:
+        return "/etc/journal-receive/certificate.pem"
     if name == SCRAPE_CLIENT:
         return "/etc/prometheus/tls/certificate.pem"
     return "/etc/observability-exporters"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,32 +17,39 @@ from obstack.ports import ConfigurationFolder, Configurations, Examination, Secr
 
 DEFAULT_ORIGIN = "default"
 
+Judge = Callable[[Site], Iterable[Finding]]
+"""Judges what a site names but does not hold: files beside it."""
+
 
 def examine_configuration(
-    configurations: Configurations, secrets_of: SecretsOf, environment: str | None
+    configurations: Configurations, secrets_of: SecretsOf, environment: str | None, judge: Judge = lambda _: ()
 ) -> Examination:
-    """Given where configuration and its secrets are, return what was read and every problem, of the secrets too."""
+    """Given where configuration and its secrets are, return what was read and every problem, of the secrets too.
+
+    And every one that `judge` finds.
+    """
     examination = configurations.examine(environment)
     legible, sources = examination.legible, examination.sources
     if legible is None:
         return examination
     site = legible.site
-    found = [sources.problem(item) for item in legible.sound(_secret_findings(examination, site, secrets_of(site)))]
+    judged = [*_secret_findings(examination, site, secrets_of(site)), *judge(site)]
+    found = [sources.problem(item) for item in legible.sound(judged)]
     return replace(examination, problems=sources.in_order((*examination.problems, *found)))
 
 
 def examine_everything(
-    configurations: Configurations, secrets_of: SecretsOf
+    configurations: Configurations, secrets_of: SecretsOf, judge: Judge = lambda _: ()
 ) -> tuple[tuple[str | None, Examination], ...]:
     """Given where configuration and its secrets are, return the examination of the base and of each environment.
 
     The base has no name and comes first. What is wrong with the base is not told again of an environment.
     """
-    base = examine_configuration(configurations, secrets_of, None)
+    base = examine_configuration(configurations, secrets_of, None, judge)
     told = set(base.problems)
     found: list[tuple[str | None, Examination]] = [(None, base)]
     for environment in configurations.environments():
-        examination = examine_configuration(configurations, secrets_of, environment)
+        examination = examine_configuration(configurations, secrets_of, environment, judge)
         own = tuple(problem for problem in examination.problems if problem not in told)
         found.append((environment, replace(examination, problems=own)))
     return tuple(found)

@@ -17,7 +17,9 @@ from obstack.model.layout import Layout, Manager
 from obstack.model.module import OptionType
 from obstack.model.rules import value_references
 from obstack.model.site import Site
-from obstack.plan.certificates import FRONT_DOOR, SCRAPE_CLIENT, Purpose, Signer, host_names
+from obstack.operations.door import Sources, settle_door
+from obstack.plan.certificates import FRONT_DOOR, RECEIVER, SCRAPE_CLIENT, Purpose, Signer, host_names
+from obstack.plan.door import Door
 from obstack.plan.generation import build_generation
 from obstack.ports import Clock, Contents, SiteSecrets
 from obstack.render.host import ROLE as HOST_ROLE
@@ -34,11 +36,15 @@ HOST_LAYOUT: Final = Layout("", Manager.SYSTEMD)
 
 @dataclass(frozen=True)
 class Desired:
-    """What a node must be: the site it comes from, the manifest, and where its contents are had from."""
+    """What a node must be: the site it comes from, the manifest, and where its contents are had from.
+
+    `door` is what was decided for the front door of a server.
+    """
 
     site: Site
     manifest: wire.Manifest
     contents: Contents
+    door: Door | None = None
 
 
 class Authority(Protocol):
@@ -106,17 +112,25 @@ def build_desired(
     authority: Authority,
     clock: Clock,
     renewal: tuple[str, ...] = (),
+    deploy: tuple[str, ...] = (),
+    doors: Sources | None = None,
 ) -> Desired:
     """Settle what is drawn or signed, render the server, and return its generation. Equal settings give equal bytes.
 
-    A site without hosts needs no modules.
+    A site without hosts needs no modules. `renewal` and `deploy` are the commands that renew certificates and put one
+    in force; `doors` is where certificates of the front door are found that the site has not made itself.
     """
-    materials = settle_materials(site, provision.artifacts, secrets=secrets, authority=authority, clock=clock)
-    materials = replace(materials, renewal=renewal)
+    door = settle_door(site, lambda: own_certificate(site, authority, clock), doors, clock.now())
+    materials = settle_materials(
+        site, provision.artifacts, secrets=secrets, authority=authority, clock=clock, certificate=door.certificate
+    )
+    acme = doors is not None and site.front_door.certificate.mode == "acme"
+    authority_of_acme = doors.authority(site)[0] if doors is not None and acme else ""
+    materials = replace(materials, renewal=renewal, deploy=deploy, acme_authority=authority_of_acme)
     rendering = render_node(site, layout, materials, modules)
     key = secrets.node_key(site.server.name)
     manifest, blobs = build_generation(site.server.name, ROLE, layout, rendering, key)
-    return Desired(site, manifest, Contents(blobs, provision.files))
+    return Desired(site, manifest, Contents(blobs, provision.files), door)
 
 
 def build_host_desired(
@@ -172,20 +186,37 @@ def _host_secrets(modules: Iterable[ResolvedModule]) -> Iterator[str]:
 
 
 def settle_materials(
-    site: Site, artifacts: Mapping[str, Artifact], *, secrets: SiteSecrets, authority: Authority, clock: Clock
+    site: Site,
+    artifacts: Mapping[str, Artifact],
+    *,
+    secrets: SiteSecrets,
+    authority: Authority,
+    clock: Clock,
+    certificate: Certificate,
 ) -> Materials:
-    """Return everything that rendering needs beside the site. What was settled earlier is returned again."""
-    address = (site.server.address,) if site.server.address else ()
-    names = tuple(dict.fromkeys((site.domain, site.server.name, *address, "localhost", "127.0.0.1")))
+    """Return everything that rendering needs beside the site. What was settled earlier is returned again.
+
+    `certificate` is the one that the front door shows.
+    """
     now, lifetime = clock.now(), whole_seconds(site.certificates.lifetime)
+    # The hosts know the site's own authority, and no other: what a door for people shows is nothing to them.
+    apart = bool(site.hosts) and site.front_door.certificate.mode != "internal"
     return Materials(
         secrets={name: secrets.need(name) for _, name in value_references(site)},
         logins=secrets.logins(site),
         gate=secrets.gate_login(),
-        certificate=authority.certificate(FRONT_DOOR, names, now, lifetime),
+        certificate=certificate,
+        internal=own_certificate(site, authority, clock, kept=RECEIVER) if apart else None,
         artifacts=artifacts,
         scrape=_scrape(authority, now, lifetime) if site.hosts else None,
     )
+
+
+def own_certificate(site: Site, authority: Authority, clock: Clock, kept: str = FRONT_DOOR) -> Certificate:
+    """Given a site, return its server's certificate, signed by its own authority; the old one if it serves."""
+    address = (site.server.address,) if site.server.address else ()
+    names = tuple(dict.fromkeys((site.domain, site.server.name, *address, "localhost", "127.0.0.1")))
+    return authority.certificate(kept, names, clock.now(), whole_seconds(site.certificates.lifetime))
 
 
 def _scrape(authority: Authority, now: float, lifetime: float) -> Certificate:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from obstack.agent import wire
 from obstack.errors import StackError, UsageError
 from obstack.model.rules import value_references
-from obstack.operations.configuration import examine_configuration
+from obstack.operations.configuration import Judge, examine_configuration
 from obstack.operations.inspection import inspect
 from obstack.operations.secrets import DRAWN
 from obstack.plan.preflight import (
@@ -63,14 +63,17 @@ def preflight(
     private: bool,
     resolve: Callable[[str], wire.Fact],
     settle_artifacts: Callable[[Site], object],
+    judge: Judge = lambda _: (),
+    judge_door: Callable[[Site], Iterable[Finding]] = lambda _: (),
 ) -> Preflight:
     """Return everything that is in the way of an apply, or may become so. The machine is not changed.
 
     `resolve` looks a name up; `settle_artifacts` finds out where all artifacts come from, without fetching them. Faults
-    of the configuration are findings as well; then what depends on it is not judged. Raises Unreachable and LockHeld.
+    of the configuration are findings as well; then what depends on it is not judged. `judge` judges the files that the
+    configuration names, and `judge_door` how the front door gets its certificate. Raises Unreachable and LockHeld.
     """
     reporter.step("Reading the configuration")
-    examination = examine_configuration(configurations, secrets_of, environment)
+    examination = examine_configuration(configurations, secrets_of, environment, judge)
     findings = list(configuration_findings(examination.problems))
     site = examination.loaded.site if examination.loaded else None
     reporter.step("Looking at the machine")
@@ -81,6 +84,7 @@ def preflight(
     needs = needs_of(site, channel.node, installed=inspection.manifest is not None, private=private)
     findings += decide_findings(facts, needs)
     if site is not None:
+        findings += judge_door(site)
         reporter.step("Resolving artifacts")
         try:
             settle_artifacts(site)

@@ -19,6 +19,8 @@ OVERDUE_SHARE: Final = RENEWAL_SHARE / 2
 """With so little left, a daily renewal has failed for many days: a person must look."""
 
 FRONT_DOOR: Final = "front-door"
+RECEIVER: Final = "journal-receive"
+"""What the server shows to its hosts, where the front door shows a certificate that others have signed."""
 SCRAPE_CLIENT: Final = "scrape-client"
 AUTHORITY_NAMES: Final = {"authority": "site", "scrape-authority": "scrape"}
 HOST_PREFIXES: Final = ("host-", "gate-")

@@ -16,9 +16,6 @@ from obstack.model.door_certificate import LETS_ENCRYPT, DoorCertificate
 from obstack.model.site import Site
 from obstack.render.materials import Certificate
 
-LINEAGE: Final = "observability"
-"""The name by which certbot knows the certificate of the front door."""
-
 NOTE: Final = "front-door-attempts"
 """The name of the note about attempts at the authority that failed."""
 

@@ -13,7 +13,7 @@ from obstack.render.materials import Materials
 from obstack.render.programs import Programs, users
 from obstack.render.service import Sandbox, Service
 from obstack.render.sizes import whole_seconds
-from obstack.render.targets import MODULES
+from obstack.render.targets import DOOR_MODULE, MODULES
 from obstack.render.tree import RenderedFile, Rendering
 
 NAME: Final = "blackbox-exporter"
@@ -55,6 +55,14 @@ def _modules(site: Site) -> dict[str, Any]:
             "dns": {**ADDRESSES, "query_name": ".", "query_type": "NS", "valid_rcodes": ["NOERROR"]},
         },
     }
+    if not site.front_door.plain_http:
+        # Whether it is trusted, its gate judges; this one sees also one that is not, or has expired.
+        judged = {"insecure_skip_verify": True, "server_name": site.domain}
+        modules[DOOR_MODULE] = {
+            "prober": "tcp",
+            "timeout": TIMEOUT,
+            "tcp": {**ADDRESSES, "tls": True, "tls_config": judged},
+        }
     if any(probe.kind is ProbeKind.TLS and not probe.hosts for probe in site.blackbox.probes):
         modules[MODULES[ProbeKind.TLS]] = {"prober": "tcp", "timeout": TIMEOUT, "tcp": {**ADDRESSES, "tls": True}}
     return modules

@@ -55,7 +55,7 @@ def render_journal_receive(site: Site, layout: Layout, materials: Materials) -> 
     if not hosts or layout.manager is not Manager.SYSTEMD:
         return Rendering()
     # The site's own authority signed it, and it is for the address at which the hosts reach the server, too.
-    certificate = materials.certificate
+    certificate = materials.towards_hosts
     remote, nginx = Programs(layout, materials.artifacts[REMOTE]), Programs(layout, materials.artifacts["nginx"])
     digest = _digest(_configuration(site, layout, hosts, ""), certificate)
     arguments = ("-c", f"{{tree}}/{FOLDER}/nginx.conf", "-p", "{scratch}/", "-e", "stderr")

@@ -11,7 +11,10 @@ from obstack.model.secret import Secret
 
 @dataclass(frozen=True)
 class Certificate:
-    """A certificate with its key, all PEM. `chain` is the certificate followed by its issuers."""
+    """A certificate with its key, all PEM. `chain` is the certificate followed by its issuers.
+
+    `authority` is what to verify it with; empty for one that every machine trusts.
+    """
 
     chain: str
     key: Secret
@@ -33,7 +36,10 @@ class Materials:
 
     `secrets` are by name; `logins` are the front door's users; `gate` is the machine account of the gate probes;
     `artifacts` are by component. `scrape` is the client certificate that Prometheus shows to the hosts' exporters;
-    None while the site has no hosts. `renewal` is the command that renews the certificates, by absolute path.
+    None while the site has no hosts. `certificate` is the front door's; `internal` is what the hosts are shown where
+    that is of another authority than the site's own. `renewal` is the command that renews the certificates, by absolute
+    path, and `deploy` the one that puts in force what certbot has got. `acme_authority` is the certificate by which to
+    know the authority that certbot asks; empty where every machine knows it.
     """
 
     secrets: Mapping[str, Secret]
@@ -43,6 +49,14 @@ class Materials:
     artifacts: Mapping[str, Artifact]
     scrape: Certificate | None = None
     renewal: tuple[str, ...] = ()
+    internal: Certificate | None = None
+    deploy: tuple[str, ...] = ()
+    acme_authority: str = ""
+
+    @property
+    def towards_hosts(self) -> Certificate:
+        """Return what the server shows to its hosts: signed by the site's own authority, the one that they know."""
+        return self.internal or self.certificate
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ def render_nginx(site: Site, layout: Layout, materials: Materials) -> Rendering:
         users=users(layout, NAME),
         services=(_service(site, layout, programs),),
         checks=(programs.check("nginx configuration", "nginx", "-t", "-q", *arguments),),
-        gates=(_gate(site, digest),),
+        gates=(_gate(site, digest, materials),),
         artifacts=(programs.artifact.entry,),
     )
 
@@ -160,13 +160,13 @@ def _service(site: Site, layout: Layout, programs: Programs) -> Service:
     )
 
 
-def _gate(site: Site, digest: str) -> GateEntry:
+def _gate(site: Site, digest: str, materials: Materials) -> GateEntry:
     params = {
         "address": "127.0.0.1",
         "https_port": site.front_door.https_port,
         "http_port": site.front_door.http_port,
         "host": site.domain,
-        "authority": AUTHORITY,
+        "authority": AUTHORITY if materials.certificate.authority else "",
         "credentials": CREDENTIALS,
         "paths": ["/", "/prometheus/-/ready", "/alertmanager/-/ready"],
         # The gate's account is a viewer's.

@@ -11,6 +11,7 @@ from obstack.render import targets
 from obstack.render.door_table import ROUTES, Backend, Content, Route
 from obstack.render.emit import Directive, Expression, directive
 from obstack.render.nginx_access import authentication, choice, judge
+from obstack.render.nginx_challenge import challenge_location
 from obstack.render.nginx_headers import HIDDEN, headers, proof
 from obstack.render.nginx_limits import limits
 from obstack.render.nginx_names import NAME
@@ -28,10 +29,17 @@ def http_server(site: Site, layout: Layout, digest: str) -> Directive:
             ),
             directive("server_name", site.domain),
             proof(digest),
-            # Our own name, not the one asked for: a foreign Host header must not send anybody elsewhere.
-            directive("return", "308", Expression(f"{targets.public_url(site)}$request_uri")),
+            *_onwards(site, layout),
         ],
     )
+
+
+def _onwards(site: Site, layout: Layout) -> tuple[Directive, ...]:
+    """What leads to the other server, and what answers an authority instead of leading it there."""
+    # Our own name, not the one asked for: a foreign Host header must not send anybody elsewhere.
+    redirect = directive("return", "308", Expression(f"{targets.public_url(site)}$request_uri"))
+    challenges = challenge_location(site, layout)
+    return (*challenges, directive("location", "/", block=[redirect])) if challenges else (redirect,)
 
 
 def door_server(site: Site, layout: Layout, version: str, digest: str) -> Directive:

@@ -42,5 +42,6 @@ def certificate_files(certificate: Certificate, group: str) -> tuple[RenderedFil
     return (
         RenderedFile(f"{FOLDER}/tls/certificate.pem", certificate.chain.encode()),
         RenderedFile(f"{FOLDER}/tls/key.pem", certificate.key.reveal().encode(), 0o640, "root", group, secret=True),
-        RenderedFile(AUTHORITY, certificate.authority.encode()),
+        # What every machine trusts needs no file.
+        *([RenderedFile(AUTHORITY, certificate.authority.encode())] if certificate.authority else []),
     )

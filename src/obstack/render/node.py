@@ -15,6 +15,7 @@ from obstack.render.journal import render_journal
 from obstack.render.journal_receive import render_journal_receive
 from obstack.render.materials import Materials
 from obstack.render.nginx import render_nginx
+from obstack.render.nginx_challenge import render_challenge
 from obstack.render.node_exporter import render_node_exporter
 from obstack.render.prometheus import render_prometheus
 from obstack.render.recovery import render_recovery
@@ -38,6 +39,7 @@ def render_node(site: Site, layout: Layout, materials: Materials, modules: Modul
             render_blackbox(site, layout, materials),
             render_prometheus(site, layout, materials, modules),
             render_nginx(site, layout, materials),
+            render_challenge(site, layout, materials),
             render_journal_receive(site, layout, materials),
             render_renewal(site, layout, materials),
         )

@@ -11,6 +11,7 @@ from obstack.catalog import capabilities
 from obstack.catalog.modules import ModuleSet
 from obstack.catalog.modules.resolve import enabled_modules
 from obstack.content.dashboards import dashboards
+from obstack.content.door import LIFE_S
 from obstack.content.groups import groups_document, rule_files
 from obstack.content.module_rules import module_groups
 from obstack.model.front_door import MachineRight
@@ -39,7 +40,7 @@ def render_prometheus(site: Site, layout: Layout, materials: Materials, modules:
     configuration = [_file("prometheus.yml", yaml_bytes(_configuration(site, jobs, programs.artifact.version)))]
     jobs_of_site = tuple(sorted(job.name for job in jobs if job.name not in (targets.PROBES, targets.HOST_PROBES)))
     of_modules = module_groups(site, modules) if site.hosts else ()
-    for name, groups in rule_files(jobs_of_site, of_modules).items():
+    for name, groups in rule_files(jobs_of_site, of_modules, _door_life_s(site)).items():
         configuration.append(_file(f"rules/{name}.yml", yaml_bytes(groups_document(groups))))
     digest = _digest(configuration)
     configuration.append(_file("rules/configuration.yml", yaml_bytes(_marker(digest))))
@@ -65,6 +66,12 @@ def render_prometheus(site: Site, layout: Layout, materials: Materials, modules:
     )
 
 
+def _door_life_s(site: Site) -> int:
+    """Return how long the front door's certificate lives, as far as that is for this site to say."""
+    internal = site.front_door.certificate.mode == "internal"
+    return whole_seconds(site.certificates.lifetime) if internal else LIFE_S
+
+
 def _file(name: str, content: bytes) -> RenderedFile:
     return RenderedFile(f"{FOLDER}/{name}", content)
 
@@ -87,7 +94,7 @@ def _tls(layout: Layout, materials: Materials) -> list[RenderedFile]:
         raise ValueError("a site with hosts is rendered with the server's scrape certificate")
     key = materials.scrape.key.reveal().encode()
     return [
-        _file("tls/authority.pem", materials.certificate.authority.encode()),
+        _file("tls/authority.pem", materials.towards_hosts.authority.encode()),
         _file("tls/certificate.pem", materials.scrape.chain.encode()),
         RenderedFile(f"{FOLDER}/tls/key.pem", key, 0o640, "root", owner(layout, NAME), secret=True),
     ]
@@ -143,6 +150,12 @@ def _scrape(site: Site, job: targets.Job, version: str) -> dict[str, Any]:
         scrape["relabel_configs"] = [
             {"source_labels": ["__address__"], "target_label": "__param_target"},
             {"source_labels": ["__param_target"], "target_label": "instance"},
+            {"target_label": "__address__", "replacement": f"127.0.0.1:{site.blackbox.port}"},
+        ]
+    if job.name == targets.FRONT_DOOR:
+        # By which name it is known, its labels say already.
+        scrape["relabel_configs"] = [
+            {"source_labels": ["__address__"], "target_label": "__param_target"},
             {"target_label": "__address__", "replacement": f"127.0.0.1:{site.blackbox.port}"},
         ]
     if job.path:

@@ -1,4 +1,4 @@
-"""The timer that renews certificates: on the server, once there are hosts, unless the site does it by hand."""
+"""The timer that renews certificates, and puts in force what certbot has got: on a server, unless a person does."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ FENCES: Final[Settings] = [
 
 def render_renewal(site: Site, layout: Layout, materials: Materials) -> Rendering:
     """Given the settled site, return the timer and what it starts; nothing where no certificate is renewed so."""
-    wanted = site.certificates.automatic and bool(site.hosts) and bool(materials.renewal)
+    wanted = site.certificates.automatic and bool(materials.renewal)
     if layout.manager is not Manager.SYSTEMD or not wanted:
         return Rendering()
     life = whole_seconds(site.certificates.lifetime)

@@ -18,6 +18,9 @@ PROBES: Final = "probes"
 HOST_PROBES: Final = "host-probes"
 """The job of the probes from hosts: their series have the label job of all probes."""
 PROBE_PATH: Final = "/probe"
+FRONT_DOOR: Final = "front-door"
+"""The job that looks at the front door's certificate."""
+DOOR_MODULE: Final = "front_door"
 MODULES: Final = {
     ProbeKind.HTTP: "http_2xx",
     ProbeKind.TCP: "tcp_connect",
@@ -64,8 +67,9 @@ def jobs(site: Site, modules: ModuleSet) -> tuple[Job, ...]:
         _own(site, "node-exporter", site.node_exporter.port),
         _own(site, "blackbox-exporter", site.blackbox.port),
     )
+    door = () if site.front_door.plain_http else (_door(site),)
     probes = (_probes(site),) if any(not probe.hosts for probe in site.blackbox.probes) else ()
-    return own + probes + _further(site) + _hosts(site, modules)
+    return own + door + probes + _further(site) + _hosts(site, modules)
 
 
 def _own(site: Site, name: str, port: int) -> Job:
@@ -78,6 +82,21 @@ def _own(site: Site, name: str, port: int) -> Job:
     } | site.server.labels
     group = {"targets": [f"127.0.0.1:{port}"], "labels": labels}
     return Job(name, name, (group,), (instance,))
+
+
+def _door(site: Site) -> Job:
+    """What the front door shows to whoever comes to it: its certificate above all."""
+    door = f"{site.domain}:{site.front_door.https_port}"
+    labels = {
+        "instance": door,
+        "host": site.server.name,
+        "environment": site.environment,
+        "probe": FRONT_DOOR,
+        "kind": ProbeKind.TLS.value,
+    }
+    group = {"targets": [f"127.0.0.1:{site.front_door.https_port}"], "labels": labels}
+    parameters = {"module": DOOR_MODULE}
+    return Job(FRONT_DOOR, "blackbox-exporter", (group,), (door,), path=PROBE_PATH, parameters=parameters)
 
 
 def _probes(site: Site) -> Job:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import click
 
-from obstack.cli.composition import SystemClock, file_secrets, load_site
+from obstack.cli.composition import SystemClock, door_files, file_secrets, load_site
+from obstack.cli.door import ask_by_name
 from obstack.cli.lazy import documented
 from obstack.cli.nodes import Nodes
 from obstack.cli.options import Target, json_option, quiet_option, target_options, wait_option
@@ -15,6 +16,8 @@ from obstack.edges.certificates import InternalAuthority
 from obstack.edges.secrets import FileSecrets
 from obstack.model.site import Site
 from obstack.operations.certificates import choose, give_up, list_certificates, settle
+from obstack.operations.door_state import is_pending
+from obstack.plan.certificates import FRONT_DOOR
 from obstack.plan.fleet import by_bundle
 
 
@@ -46,17 +49,30 @@ def command(
     Exactly the machines concerned are applied, and those that were away the last time. The server's timer,
     observability-renew.timer, runs this with --if-due. A host that is served by bundles gets its new certificate with
     its next bundle.
+
+    Where an authority that speaks ACME signs the front door's certificate, certbot's own timer renews it. By its name
+    it is asked for at once, even soon after attempts that failed; --if-due puts in force what certbot has got.
     """
     if not (names or everything or if_due):
         raise click.UsageError("Give names of certificates, or --all, or --if-due.")
     if names and everything:
         raise click.UsageError("--all goes without names.")
     site, secrets = load_site(target), file_secrets(target)
+    foreign = site.front_door.certificate.mode != "internal"
+    pending = False
+    if foreign and FRONT_DOOR in names:
+        ask_by_name(target, site, quiet=quiet)
+        names, pending = tuple(name for name in names if name != FRONT_DOOR), True
+    elif foreign and if_due:
+        pending = not target.private and is_pending(site, door_files(target), SystemClock().now())
     book = InternalAuthority(secrets, site.name)
     certificates = list_certificates(site, book, secrets, SystemClock().now())
     apart = by_bundle(site, site.hosts)
-    chosen = choose(certificates, names, everything=everything, if_due=if_due, apart=apart)
+    asked = bool(names or everything or if_due)
+    chosen = choose(certificates, names, everything=everything, if_due=if_due, apart=apart) if asked else ()
     nodes = give_up(site, chosen, book, secrets, apart=apart)
+    if pending and site.server.name not in nodes:
+        nodes = (*nodes, site.server.name)
     if nodes:
         return Renewal(target, site, secrets, nodes).run(wait_s=wait_s, quiet=quiet, as_json=as_json)
     if as_json:
@@ -80,7 +96,9 @@ class Renewal:
         if not self.site.hosts:
             from obstack.cli.apply import apply_one
 
-            code = apply_one(Nodes(self.target, None), yes=True, wait_s=wait_s, quiet=quiet, as_json=as_json)
+            code = apply_one(
+                Nodes(self.target, None), yes=True, wait_s=wait_s, quiet=quiet, as_json=as_json, keep_door=True
+            )
             settle(self.secrets, self.nodes if code == 0 else ())
             return code
         from obstack.cli.fleet import FleetApply, decide_course
@@ -91,7 +109,8 @@ class Renewal:
             self.site, parallel=None, max_failures=len(self.nodes), canaries=(), batch=None, resume=False
         )
         nodes = Nodes(self.target, self.site, self.nodes)
-        code = FleetApply(nodes, course, quiet, wait_s, as_json).run(ask=False)
+        # A provided certificate that has expired must not let those of the hosts expire too.
+        code = FleetApply(nodes, course, quiet, wait_s, as_json, keep_door=True).run(ask=False)
         record = FileRunRecord(self.target.configuration).read()
         settle(self.secrets, record.done & set(self.nodes) if record else ())
         return code
