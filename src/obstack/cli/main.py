@@ -35,14 +35,11 @@ COMMANDS: dict[str, Command] = {
     "dashboard": Command(
         "obstack.cli.dashboard", "List and show the dashboards, and write them as files for a Grafana of your own."
     ),
-<<<<<<< HEAD
-    "cert": Command("obstack.cli.cert", "Show and renew the certificates between server and hosts."),
-    "secrets": Command(
-        "obstack.cli.secrets", "Draw, set, list, rotate, move and check the secrets that the configuration refers to."
-=======
     "cert": Command(
         "obstack.cli.cert", "Show and renew the certificates of the front door, and those between server and hosts."
->>>>>>> 40685e8 (Ask an authority for the front door's certificate by certbot, and watch what the door really shows)
+    ),
+    "secrets": Command(
+        "obstack.cli.secrets", "Draw, set, list, rotate, move and check the secrets that the configuration refers to."
     ),
     "lock": Command(
         "obstack.cli.lock",
