@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # the model costs a tenth of a second, and most verbs do with
     from obstack.model.loaded import LoadedConfiguration, Sources
     from obstack.model.rules import Path as Place
     from obstack.model.site import Site
+    from obstack.plan.audit import Memory
     from obstack.plan.fleet import Record
     from obstack.render.materials import Login
 
@@ -91,6 +92,19 @@ class Channel(Protocol):
         It may be called from any thread. A request that has ended is not concerned; one that has not begun is
         interrupted when it begins.
         """
+
+
+class AuditMemory(Protocol):
+    """What this side remembers of the audit logs of machines, so that a log cannot be exchanged behind its back."""
+
+    def recall(self, node: str) -> Memory:
+        """Given a node, return what is remembered of its log."""
+
+    def settle(self, node: str, head: wire.AuditHead) -> None:
+        """Given a node whose log was found whole, remember its head in place of the older ones, which it stands for."""
+
+    def accept(self, node: str, head: wire.AuditHead | None, now: float) -> None:
+        """Forget what was remembered of a node: its log as it is now, with this head, counts. Raises ChangeFailed."""
 
 
 class Clock(Protocol):

@@ -207,6 +207,21 @@ def test_a_kill_in_the_middle_of_recovery(shared: World, died_at: str) -> None:
         shared.assert_whole(two if died_at.startswith("record-after-gated") else one)
 
 
+@pytest.mark.security
+def test_a_kill_while_a_torn_line_of_the_audit_log_is_cut(shared: World) -> None:
+    one = shared.generation("one")
+    shared.apply(one)
+    log = shared.state / "audit.jsonl"
+    with log.open("ab") as stream:
+        stream.write(b'{"sequence":')
+    assert shared.crash("audit-cut", "apply", upgraded(shared, f"turn{next(turns)}"))
+    passed.add("audit-cut")
+    assert log.read_bytes().endswith(b'{"sequence":')
+    two = upgraded(shared, f"turn{next(turns)}")
+    shared.apply(two)
+    assert [entry.outcome for entry in shared.audited()][-2:] == ["committed", "committed"]
+
+
 def test_every_step_of_the_source_was_killed_at() -> None:
     assert passed, "this test judges what the others in this file have passed: run them all"
     assert set(steps_of_the_source()) - ELSEWHERE - passed == set()

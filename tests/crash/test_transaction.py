@@ -236,7 +236,12 @@ def test_uninstall_keeps_data_and_purge_removes_exactly_what_was_made(small: Wor
     assert small.ask("uninstall", purge=False).fault is None
     small.assert_whole(None)
     assert (small.root / "var/lib/alpha/log").is_file()
-    assert sorted(p.name for p in small.state.iterdir()) == ["ledger.json", "lock", "transactions"]
+    assert sorted(p.name for p in small.state.iterdir()) == [
+        "audit.jsonl",
+        "ledger.json",
+        "lock",
+        "transactions",
+    ]
     small.apply(one)
     assert small.ask("uninstall", purge=True).fault is None
     assert (sorted(os.listdir(small.root / "etc")), sorted(os.listdir(small.root / "var/lib"))) == before

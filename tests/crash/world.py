@@ -18,12 +18,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from obstack.agent import wire
+from obstack.agent import record, wire
 from obstack.agent.store import content_digest
 from obstack.edges.embedded.supervisord import Supervisord
 from obstack.edges.local_channel import LocalChannel
 from obstack.errors import Unreachable
 from obstack.model.layout import Layout, Manager
+from obstack.plan.audit import Chain, Entry, parse_entry
 from obstack.ports import Contents
 
 WORKER = """#!/bin/sh
@@ -239,7 +240,27 @@ class World:
         running = set(self._processes())
         assert running == set(units), f"processes: {running}"
         self._assert_no_remains()
+        self.assert_entered()
         return found
+
+    def assert_entered(self) -> None:
+        """Each run has ended with one entry in the audit log, and the log is whole."""
+        if not self.state.is_dir():
+            return
+        entries = self.audited()
+        ended = {run.name for run in record.history(str(self.state / "transactions")) if run.outcome and run.entries}
+        names = [entry.transaction for entry in entries]
+        assert len(set(names)) == len(names), f"entered twice: {names}"
+        assert ended <= set(names), f"not entered: {ended - set(names)}"
+
+    def audited(self) -> list[Entry]:
+        """Return the entries of the audit log, which is whole."""
+        chain, log = Chain(frozenset()), self.state / "audit.jsonl"
+        lines = log.read_text().splitlines(keepends=True) if log.exists() else []
+        for line in lines:
+            chain.feed(line)
+        assert (chain.breach, chain.torn) == (None, False)
+        return [entry for line in lines if (entry := parse_entry(line[:-1]))]
 
     def _await_loaded(self, unit: str, text: str) -> None:
         # A reload is a signal: the process needs a moment to act on it.

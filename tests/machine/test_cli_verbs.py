@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
+from machine.audit_log import LOG, overwrite
 from machine.server import FOLDER, UNITS, Server
 
 pytestmark = pytest.mark.machine
@@ -235,3 +236,29 @@ def test_the_stack_comes_back_after_a_reboot(server: Server) -> None:
     server.machine.wait_until_succeeds(["sh", "-c", f"cd {FOLDER}; ./observability health"], timeout_s=60)
     status = server.document("status")
     assert (status["generation"], status["drift"]) == (generation, [])
+
+
+@pytest.mark.security
+def test_the_audit_log_is_shown_and_an_altered_one_is_told(server: Server) -> None:
+    server.configure(prometheus={"external_labels": {"region": "eu"}})
+    changed = server.apply()
+    shown = server.document("audit", "show", "--since", "10m")
+    assert shown["node"] == "mon-1"
+    last = shown["entries"][-1]
+    assert (last["transaction"], last["after"]) == (changed["transaction"], changed["generation"])
+    assert last["who"]["controller_host"] == "mon-1"
+    text = server.succeed("audit", "show").stdout
+    assert "root@mon-1" in text.splitlines()[-1]
+    assert server.password() not in text
+
+    intact = server.document("audit", "verify")
+    assert intact["intact"] is True
+    assert intact["remembered"] == intact["entries"] == intact["witnessed"] == last["sequence"]
+    whole = server.machine.succeed(["cat", LOG]).stdout.splitlines()
+    overwrite(server.machine, [whole[0].replace("root", "nobody"), *whole[1:]])
+    broken = server.exits(1, "audit", "verify")
+    assert "mon-1: BROKEN at entry 1 [entry-changed]" in broken.stdout
+    assert "  do:    keep a copy of" in broken.stdout
+    assert server.document("audit", "verify", code=1)["breaches"][0]["entry"] == 1
+    overwrite(server.machine, whole)
+    server.succeed("audit", "verify")

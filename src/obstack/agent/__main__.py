@@ -17,6 +17,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from obstack.agent import wire
 from obstack.agent.conversation import Conversation
@@ -87,16 +88,20 @@ def reply_to(machine: Machine, read: Callable[[], wire.Request]) -> wire.Reply:
     try:
         with machine.interrupts.region():
             request = read()
-        return answer(machine, request)
+        reply = answer(machine, request)
     except AgentError as error:
         error.state = error.state or "nothing was changed by this run"
-        return wire.Reply("failed", fault=error.fault())
+        reply = wire.Reply("failed", fault=error.fault())
     except Exception as error:  # noqa: BLE001 - the one place where a defect becomes a fault
-        return wire.Reply("failed", fault=_bug(machine, error).fault())
+        reply = wire.Reply("failed", fault=_bug(machine, error).fault())
+    from obstack.agent import audit
+
+    return replace(reply, audit=audit.head(machine.paths))
 
 
 def answer(machine: Machine, request: wire.Request) -> wire.Reply:
     """Given a request, recover first and then run its verb. Raises AgentError."""
+    machine.request = request
     _refuse_stranger(machine)
     if request.verb in READING:
         _recover_if_idle(machine)
@@ -150,6 +155,11 @@ def _recover_if_idle(machine: Machine) -> None:
 def _reader(verb: str) -> Callable[[Machine, wire.Request], wire.Reply]:
     from obstack.agent import reading
 
+    if verb == "audit":
+        from obstack.agent import audit_reading
+
+        return audit_reading.audit
+
     found: Callable[[Machine, wire.Request], wire.Reply] = getattr(reading, verb)
     return found
 
@@ -194,7 +204,7 @@ def _uninstall(machine: Machine, request: wire.Request, announce: Callable[[str,
     from obstack.agent import uninstall
 
     announce(request.who, "uninstall")
-    return uninstall.uninstall(machine, purge=bool(request.params.get("purge")), who=request.who)
+    return uninstall.uninstall(machine, purge=bool(request.params.get("purge")))
 
 
 def _recover(machine: Machine, request: wire.Request, announce: Callable[[str, str], None]) -> wire.Reply:
@@ -213,7 +223,7 @@ CHANGING: dict[str, Handler] = {
     "uninstall": _uninstall,
     "recover": _recover,
 }
-READING = ("inspect", "health", "generations", "manifest", "diff", "contents", "logs", "detect")
+READING = ("inspect", "health", "generations", "manifest", "diff", "contents", "logs", "detect", "audit")
 
 
 def boot_recover(root: str) -> int:

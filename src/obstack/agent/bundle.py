@@ -152,7 +152,12 @@ def _demand_own_machine(bundle: Bundle, machine: Machine, *, take_over: bool) ->
 
 
 def _apply(bundle: Bundle, machine: Machine, as_json: bool) -> int:
-    request = wire.Request("apply", manifest=bundle.manifest, who=os.environ.get("SUDO_USER", "root"))
+    request = wire.Request(
+        "apply",
+        manifest=bundle.manifest,
+        who=os.environ.get("SUDO_USER", "root"),
+        origin={"bundle": os.path.basename(bundle.file)},
+    )
     began = time.monotonic()
     reply = reply_to(machine, lambda: request)
     seconds = time.monotonic() - began

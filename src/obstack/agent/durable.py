@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import functools
 import grp
 import json
@@ -16,6 +17,7 @@ import pwd
 import shutil
 import signal
 import stat
+import struct
 import sys
 import time
 from collections.abc import Iterator
@@ -24,6 +26,12 @@ from obstack.agent.faults import CHANGE_FAILED, AgentError
 
 TEMPORARY = ".new-"
 """Prefix of files that are being written. One left behind by a crash is nobody's and is swept."""
+
+_LONG = struct.calcsize("l")
+GET_ATTRIBUTES = 0x8000_6601 | _LONG << 16
+SET_ATTRIBUTES = 0x4000_6602 | _LONG << 16
+APPEND_ONLY = 0x20
+"""FS_IOC_GETFLAGS, FS_IOC_SETFLAGS and FS_APPEND_FL of linux/fs.h."""
 
 CRASH_VARIABLES = ("OBSERVABILITY_CRASH_AT", "OBSERVABILITY_PAUSE_AT", "OBSERVABILITY_CRASH_TRACE")
 """What `crash_point` obeys; the controller hands these on to the agent."""
@@ -292,8 +300,50 @@ def append(descriptor: int, line: bytes, path: str) -> None:
                 rest = rest[os.write(descriptor, rest) :]
             os.fdatasync(descriptor)
     except AgentError:
-        os.ftruncate(descriptor, size)  # a part of a line would spoil the next one
+        with contextlib.suppress(PermissionError):  # of a file that may only grow; its reader passes over a torn line
+            os.ftruncate(descriptor, size)  # a part of a line would spoil the next one
         raise
+
+
+def cut(descriptor: int, size: int, path: str) -> None:
+    """Shorten an open file, durably: what is behind was never whole. Raises AgentError."""
+    with explained(path):
+        os.ftruncate(descriptor, size)
+        os.fsync(descriptor)
+
+
+def restrict(descriptor: int, mode: int, path: str) -> None:
+    """Give an open file its mode, if need be although it may only grow. Raises AgentError."""
+    with explained(path):
+        keep_growing(descriptor, False)
+        os.fchmod(descriptor, mode)
+
+
+def keep_growing(descriptor: int, only: bool) -> bool | None:
+    """Have the file system hold an open file to only grow, or no longer; return what holds now.
+
+    None is a file system that cannot, or a user who may not: nothing is lost but this one hindrance.
+    """
+    word = bytearray(_LONG)
+    try:
+        fcntl.ioctl(descriptor, GET_ATTRIBUTES, word)
+        flags = int.from_bytes(word[:4], sys.byteorder)
+        wanted = flags | APPEND_ONLY if only else flags & ~APPEND_ONLY
+        if wanted != flags:
+            fcntl.ioctl(descriptor, SET_ATTRIBUTES, wanted.to_bytes(4, sys.byteorder) + bytes(word[4:]))
+    except OSError:
+        return None
+    return only
+
+
+def only_grows(descriptor: int) -> bool | None:
+    """Tell whether the file system holds an open file to only grow; None when it cannot say."""
+    word = bytearray(_LONG)
+    try:
+        fcntl.ioctl(descriptor, GET_ATTRIBUTES, word)
+    except OSError:
+        return None
+    return bool(int.from_bytes(word[:4], sys.byteorder) & APPEND_ONLY)
 
 
 def reserve(path: str, size: int) -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from obstack.agent import durable, record, snapshot, stage, wire
+from obstack.agent import audit, durable, record, snapshot, stage, wire
 from obstack.agent.faults import USAGE, AgentError
 from obstack.agent.machine import Machine
+from obstack.agent.record import Transaction, Writer
+
+SHORT = 12
+NAMED = 500
+"""So many generations at most are named where a prune is entered in the audit log, by so many digits each."""
 
 KEPT_RUNS = 50
 """So many runs keep their folders, beside those that brought a kept generation into force."""
@@ -100,20 +105,42 @@ def _kept(machine: Machine, identity: str | None, otherwise: str) -> str:
 def prune(machine: Machine, keep: int) -> tuple[str, ...]:
     """Drop all but the `keep` newest generations and what only they used; return the identities dropped.
 
-    The one in force is always kept. Raises AgentError.
+    The one in force is always kept. The caller holds the lock and has recovered. Raises AgentError.
     """
-    machine.store.sweep()  # of a prune that died, too: it has no record that recovery could find
     order = [str(item["identity"]) for item in generations(machine)]
     current = machine.current()
     kept = set(order[: max(keep, 1)]) | ({current} if current else set())
     dropped = tuple(identity for identity in order if identity not in kept)
+    if not dropped and not _outdated_runs(machine, kept):
+        _tidy(machine, kept)
+        return ()
+    writer = audit.begin(machine, verb="prune", previous=current, target=current)
+    try:
+        writer.append("pruning", generations=dropped)
+        drop(machine, writer, dropped)
+    finally:
+        writer.close()
+    return dropped
+
+
+def drop(machine: Machine, writer: Writer, dropped: Sequence[str]) -> None:
+    """Do, or end, a prune that is recorded. Idempotent. Raises AgentError."""
     for identity in dropped:
         stage.discard_tree(machine, identity)
-    manifests = [stage.load_manifest(machine, identity) for identity in order if identity in kept]
+    kept = set(stage.generations(machine.paths))
+    _tidy(machine, kept)
+    for transaction in _outdated_runs(machine, kept):
+        # Crash here: a folder of an ended run is partly gone; without its record it counts as one that did nothing.
+        durable.crash_point("prune-run")
+        durable.remove_tree(transaction.folder)
+    writer.append("pruned", dropped=[identity[:SHORT] for identity in dropped[:NAMED]])
+
+
+def _tidy(machine: Machine, kept: Collection[str]) -> None:
+    """Drop the contents and the copies of data that no kept generation uses. Raises AgentError."""
+    manifests = [stage.load_manifest(machine, identity) for identity in sorted(kept)]
     machine.store.prune(manifests)
     _prune_snapshots(machine, manifests)
-    _prune_runs(machine, kept)
-    return dropped
 
 
 def _prune_snapshots(machine: Machine, kept: list[wire.Manifest]) -> None:
@@ -124,10 +151,7 @@ def _prune_snapshots(machine: Machine, kept: list[wire.Manifest]) -> None:
             snapshot.discard(copy)
 
 
-def _prune_runs(machine: Machine, kept: set[str]) -> None:
-    for number, transaction in enumerate(record.history(machine.paths.transactions)):
-        entry = transaction.last("committed")
-        if number >= KEPT_RUNS and not (entry and entry.get("generation") in kept):
-            # Crash here: a folder of an ended run is partly gone; without its record it counts as one that did nothing.
-            durable.crash_point("prune-run")
-            durable.remove_tree(transaction.folder)
+def _outdated_runs(machine: Machine, kept: Collection[str]) -> list[Transaction]:
+    """Return the runs that nobody needs: ended long ago, and no kept generation came into force by them."""
+    ended = list(record.history(machine.paths.transactions))[KEPT_RUNS:]
+    return [run for run in ended if (run.last("committed") or {}).get("generation") not in kept]

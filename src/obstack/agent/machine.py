@@ -125,6 +125,7 @@ class Machine:
     `emit` shows progress; `receive` asks the controller for contents (digest to size) and puts each into a folder
     under the name of its digest, not verified yet. `managers` gives the service manager of a manifest. `confirm` asks
     the controller to open a new connection, and says whether it has within so many seconds; any thread may call it.
+    `request` is what is being answered, for whoever has to say who asked.
     """
 
     root: str
@@ -133,6 +134,7 @@ class Machine:
     receive: Callable[[Mapping[str, int], str], None] = no_content
     interrupts: Interrupts = field(default_factory=Interrupts)
     confirm: Callable[[float], bool] = no_confirmation
+    request: wire.Request | None = None
 
     @property
     def paths(self) -> Paths:

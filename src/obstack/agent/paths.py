@@ -86,6 +86,11 @@ class Paths:
         return f"{self.state}/ledger.json"
 
     @property
+    def audit(self) -> str:
+        """The audit log: one line for each change of this machine."""
+        return f"{self.state}/audit.jsonl"
+
+    @property
     def scratch(self) -> str:
         """Working space: incoming archives, checkers' folders. Emptied by recovery."""
         return f"{self.state}/scratch"

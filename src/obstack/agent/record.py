@@ -12,7 +12,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +21,7 @@ from obstack.agent.faults import ROLLBACK_FAILED, AgentError
 
 FOLDER = re.compile(r"(\d{6,})-\d{8}T\d{6}Z")
 RESERVE_BYTES = 262_144
-TERMINAL = ("committed", "rolled-back", "abandoned", "rollback-failed")
+TERMINAL = ("committed", "rolled-back", "abandoned", "pruned", "rollback-failed")
 SWITCHED = ("switching", "acting", "gated", "rolling-back")
 """Entries that are only written once the machine itself may have been changed."""
 
@@ -64,12 +64,25 @@ class Transaction:
         return self.last(*SWITCHED) is not None
 
 
+Ending = Callable[[Transaction, str, Mapping[str, Any]], None]
+"""Given the run, its last step and what is said of it, see to what must be on disk before the record says so."""
+
+
+def nothing_more(transaction: Transaction, step: str, data: Mapping[str, Any]) -> None:
+    """See to nothing."""
+    del transaction, step, data
+
+
 @dataclass
 class Writer:
-    """Appends to the record of the run in progress. `entries` are what was written."""
+    """Appends to the record of the run in progress. `entries` are what was written; `ending` is called before the last.
+
+    When `ending` raises, the run has not ended: recovery ends it.
+    """
 
     transaction: Transaction
     descriptor: int
+    ending: Ending = nothing_more
     entries: list[dict[str, Any]] = field(default_factory=list)
 
     def append(self, step: str, **data: Any) -> None:
@@ -77,6 +90,8 @@ class Writer:
         entry = {"step": step, "time": round(time.time(), 3), **data}
         if step in (*TERMINAL, "rolling-back"):
             durable.remove(self.reserve)
+        if step in TERMINAL:
+            self.ending(self.view(), step, data)
         # Crash here: the step was not announced, so it was not begun; recovery acts on the entry before.
         durable.crash_point(f"record-before-{step}")
         durable.append(self.descriptor, encode_line(entry), self.path)
@@ -137,7 +152,7 @@ def replay(content: bytes) -> tuple[tuple[dict[str, Any], ...], bool]:
     return readable, None in entries
 
 
-def begin(transactions: str, **data: Any) -> Writer:
+def begin(transactions: str, ending: Ending = nothing_more, /, **data: Any) -> Writer:
     """Open the record of a new run in folder `transactions`, with its first entry `begin`. Raises AgentError."""
     numbers = [sequence for sequence, _ in _folders(transactions)]
     sequence = max(numbers, default=0) + 1
@@ -150,7 +165,7 @@ def begin(transactions: str, **data: Any) -> Writer:
     with durable.explained(path):
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         durable.sync_directory(folder)
-    writer = Writer(Transaction(sequence, folder), descriptor)
+    writer = Writer(Transaction(sequence, folder), descriptor, ending)
     try:
         durable.reserve(writer.reserve, RESERVE_BYTES)
         writer.append("begin", **data)
@@ -161,7 +176,7 @@ def begin(transactions: str, **data: Any) -> Writer:
     return writer
 
 
-def reopen(transaction: Transaction) -> Writer:
+def reopen(transaction: Transaction, ending: Ending = nothing_more) -> Writer:
     """Open the record of an unfinished run to finish it. Raises AgentError.
 
     A torn last line is cut off first, so that what recovery appends can be read.
@@ -174,7 +189,7 @@ def reopen(transaction: Transaction) -> Writer:
         if content and not content.endswith(b"\n"):
             os.ftruncate(descriptor, content.rfind(b"\n") + 1)
             os.fsync(descriptor)
-    return Writer(transaction, descriptor, list(transaction.entries))
+    return Writer(transaction, descriptor, ending, list(transaction.entries))
 
 
 def read(sequence: int, folder: str) -> Transaction:

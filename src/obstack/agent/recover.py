@@ -7,6 +7,7 @@
 | gated                              | everything was proven: `committed`                           |
 | rolling-back                       | the way back again from its beginning; `rolled-back`         |
 | uninstalling                       | the uninstall again from its beginning; `committed`          |
+| pruning                            | the prune again from its beginning; `pruned`                 |
 | a terminal word                    | nothing                                                      |
 """
 
@@ -16,7 +17,7 @@ import contextlib
 import subprocess
 from dataclasses import dataclass
 
-from obstack.agent import durable, impact, record, stage, statedata, transition, uninstall, wire
+from obstack.agent import audit, durable, history, impact, record, stage, statedata, transition, uninstall, wire
 from obstack.agent.faults import CHANGE_FAILED, ROLLBACK_FAILED, AgentError
 from obstack.agent.machine import Machine
 from obstack.agent.record import Transaction, Writer
@@ -41,7 +42,7 @@ def recover(machine: Machine, *, boot: bool = False) -> Transaction | None:
     if last is None or last.outcome is not None:
         return None
     machine.event("recover", "started", f"the run {last.name} did not end", transaction=last.name)
-    writer = record.reopen(last)
+    writer = audit.reopen(machine, last, boot=boot)
     try:
         _finish(machine, writer, last, boot)
         ended = writer.view()
@@ -55,6 +56,8 @@ def _finish(machine: Machine, writer: Writer, last: Transaction, boot: bool) -> 
     machine.store.sweep()
     if (entry := last.last("uninstalling")) is not None:
         uninstall.dismantle(machine, writer, purge=bool(entry["purge"]))
+    elif (entry := last.last("pruning")) is not None:
+        history.drop(machine, writer, entry["generations"])
     elif (entry := last.last("gated")) is not None and last.last("rolling-back") is None:
         commit(machine, writer, last)
     elif last.switched:
@@ -72,14 +75,17 @@ def commit(machine: Machine, writer: Writer, transaction: Transaction) -> None:
     writer.append("committed", generation=target)
 
 
-def go_back(machine: Machine, writer: Writer, *, touched: set[str] | None, boot: bool = False) -> Return:
+def go_back(
+    machine: Machine, writer: Writer, *, touched: set[str] | None, boot: bool = False, code: str = "crashed"
+) -> Return:
     """Undo a switch: the previous generation, or nothing, is in force again and proven by its gates.
 
     `touched` are the units acted on by this very process; None means that another process died and nobody knows what
-    the units have read since. Raises AgentError `rollback-failed` with exit code 4; the record says so then.
+    the units have read since. `code` is of the error that is the reason. Raises AgentError `rollback-failed` with exit
+    code 4; the record says so then.
     """
     with machine.interrupts.shielded():
-        return _go_back(machine, writer, touched, boot)
+        return _go_back(machine, writer, touched, boot, code)
 
 
 def left_behind(machine: Machine) -> wire.Manifest | None:
@@ -91,12 +97,12 @@ def left_behind(machine: Machine) -> wire.Manifest | None:
         if transaction.outcome == "rollback-failed":
             with contextlib.suppress(AgentError):  # one that is gone says nothing more
                 return stage.load_manifest(machine, record.parties(transaction)[1])
-        if transaction.outcome != "abandoned":
+        if transaction.outcome not in ("abandoned", "pruned"):
             return None
     return None
 
 
-def _go_back(machine: Machine, writer: Writer, touched: set[str] | None, boot: bool) -> Return:
+def _go_back(machine: Machine, writer: Writer, touched: set[str] | None, boot: bool, code: str) -> Return:
     transaction = writer.view()
     previous_id, target_id = record.parties(transaction)
     machine.event("rollback", "started", f"back to {previous_id[:12] if previous_id else 'nothing'}")
@@ -120,7 +126,7 @@ def _go_back(machine: Machine, writer: Writer, touched: set[str] | None, boot: b
         results = () if previous is None or boot else _prove(machine, previous, way.acted)
         if previous is not None and transition.red(results):
             raise transition.gate_error(results, previous.identity)
-        writer.append("rolled-back", generation=previous_id, boot=boot)
+        writer.append("rolled-back", generation=previous_id, boot=boot, code=code)
     except AgentError as error:
         raise _failed(machine, writer, error, previous_id) from error
     machine.event("rollback", "done", f"{previous_id[:12] if previous_id else 'nothing'} is in force")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 from obstack.agent import (
+    audit,
     checks,
     drift,
     durable,
@@ -18,7 +19,6 @@ from obstack.agent import (
     gate,
     impact,
     outward,
-    record,
     recover,
     stage,
     statedata,
@@ -79,7 +79,7 @@ def apply(
         return _unchanged(machine, manifest, seen)
     previous = seen.old.identity if seen.old else None
     announce(who, verb)
-    writer = record.begin(machine.paths.transactions, verb=verb, who=who, previous=previous, target=manifest.identity)
+    writer = audit.begin(machine, verb=verb, previous=previous, target=manifest.identity)
     try:
         reply = _transact(machine, manifest, seen, writer, unproven)
     finally:
@@ -214,7 +214,7 @@ def _back(
     where = way.writer.transaction.folder
     previous = seen.old.identity if seen.old else None
     try:
-        returned = recover.go_back(machine, way.writer, touched=touched)
+        returned = recover.go_back(machine, way.writer, touched=touched, code=error.code)
     except AgentError as second:
         second.detail = f"{error.what}\n{second.detail or ''}".strip()
         outcome = wire.Reply("rollback-failed", machine.current(), None, seen.actions, gates=results)

@@ -9,29 +9,30 @@ from __future__ import annotations
 import contextlib
 import os
 
-from obstack.agent import durable, impact, outward, record, stage, transition, wire
+from obstack.agent import audit, durable, impact, outward, stage, transition, wire
 from obstack.agent.faults import AgentError
 from obstack.agent.machine import Machine
 from obstack.agent.record import Writer
 
-KEPT = ("ledger.json", "lock", "transactions", "snapshots")
+KEPT = ("audit.jsonl", "ledger.json", "lock", "transactions", "snapshots")
 """What an uninstall without purge leaves in the state folder: what we made, what was done, and copies of data."""
 
 
-def uninstall(machine: Machine, *, purge: bool, who: str) -> wire.Reply:
+def uninstall(machine: Machine, *, purge: bool) -> wire.Reply:
     """Remove what we made; without `purge`, data directories and users stay. The caller holds the lock.
 
     Raises AgentError; running it again goes on where it stopped.
     """
     machine.interrupts.check()
     previous = machine.current()
-    writer = record.begin(machine.paths.transactions, verb="uninstall", who=who, previous=previous, target=None)
+    writer = audit.begin(machine, verb="uninstall", previous=previous, target=None)
     try:
         writer.append("uninstalling", purge=purge)
         dismantle(machine, writer, purge=purge)
     finally:
         writer.close()
-    return wire.Reply("committed", None, previous, data={"purged": purge})
+    data = {"purged": purge, **({} if purge else {"audit_log": machine.paths.audit})}
+    return wire.Reply("committed", None, previous, data=data)
 
 
 def dismantle(machine: Machine, writer: Writer, *, purge: bool) -> None:
@@ -61,7 +62,8 @@ def _dismantle(machine: Machine, writer: Writer, purge: bool) -> None:
         writer.append("committed", generation=None)
         return
     outward.purge(machine)
-    writer.append("committed", generation=None)
+    writer.append("committed", generation=None, purge=True)
+    audit.release(machine)
     # Crash here: only our own folder is left, and its record says that all else is done; a purge again removes it.
     durable.crash_point("purge-state")
     durable.remove_tree(machine.paths.state)

@@ -245,7 +245,8 @@ class Manifest:
 class Request:
     """What the controller asks for. `verb` selects the handler in agent/__main__.py; `params` are its arguments.
 
-    `wait_s` is how long to wait for the lock before answering that it is held. `who` names the person or the timer.
+    `wait_s` is how long to wait for the lock before answering that it is held. `who` names the person or the timer,
+    and `origin` says more of the controller (caller.py names the words); both are for the audit log.
     """
 
     verb: str
@@ -254,6 +255,7 @@ class Request:
     who: str = ""
     wait_s: float = 0.0
     protocol: int = PROTOCOL
+    origin: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -412,10 +414,19 @@ class GateResult:
 
 
 @dataclass(frozen=True)
+class AuditHead:
+    """The last entry of a machine's audit log: its number and its hash, which stands for all entries before it too."""
+
+    sequence: int
+    hash: str
+
+
+@dataclass(frozen=True)
 class Reply:
     """The last line. `outcome` is unchanged, committed, refused, rolled-back, rollback-failed, ok or failed.
 
-    `fault` is set exactly when the exit code is not 0. `data` holds what a reading verb was asked for.
+    `fault` is set exactly when the exit code is not 0. `data` holds what a reading verb was asked for. `audit` is the
+    head of the machine's audit log after the run; None when there is no entry.
     """
 
     outcome: str
@@ -426,4 +437,5 @@ class Reply:
     gates: tuple[GateResult, ...] = ()
     fault: Fault | None = None
     data: dict[str, Any] = field(default_factory=dict)
+    audit: AuditHead | None = None
     type: str = "reply"

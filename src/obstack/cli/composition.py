@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from obstack.catalog.modules import ModuleSet
+    from obstack.edges.audit_memory import FileAuditMemory
     from obstack.edges.configfile import FileConfigurations
     from obstack.edges.door_files import DoorFiles
     from obstack.edges.secrets import FileSecrets, SecretStore
@@ -52,7 +53,8 @@ def open_channel(target: Target, node: str = "") -> Channel:
 
     own = "localhost" if target.private else platform.node().partition(".")[0]
     node = node or Kept(target.layout.root).node() or own or "localhost"
-    return LocalChannel(node, target.layout.root, cache_folder(target) / "agent", environment=_handed_on())
+    channel = LocalChannel(node, target.layout.root, cache_folder(target) / "agent", environment=_handed_on())
+    return _audited(target, channel)
 
 
 def open_host_channel(target: Target, site: Site, name: str) -> Channel:
@@ -60,7 +62,21 @@ def open_host_channel(target: Target, site: Site, name: str) -> Channel:
     from obstack.cli.supply import cache_folder
     from obstack.edges.ssh_channel import SshChannel
 
-    return SshChannel(name, site.hosts[name], cache_folder(target) / "agent", environment=_handed_on())
+    channel = SshChannel(name, site.hosts[name], cache_folder(target) / "agent", environment=_handed_on())
+    return _audited(target, channel)
+
+
+def audit_memory(target: Target) -> FileAuditMemory:
+    """Given a target, return what is remembered of the audit logs of its machines."""
+    from obstack.edges.audit_memory import FileAuditMemory
+
+    return FileAuditMemory(target.configuration)
+
+
+def _audited(target: Target, channel: Channel) -> Channel:
+    from obstack.edges.audit_memory import AuditedChannel
+
+    return AuditedChannel(channel, audit_memory(target))
 
 
 def _handed_on() -> tuple[tuple[str, str], ...]:

@@ -63,6 +63,7 @@ COMMANDS: dict[str, Command] = {
     "generations": Command(
         "obstack.cli.generations", "List, show, compare and prune the generations that the machine keeps."
     ),
+    "audit": Command("obstack.cli.audit", "Show who changed what and when on the machines, and verify that log."),
     "recover": Command("obstack.cli.recover", "Finish what an interrupted run has left, forward or back."),
     "uninstall": Command("obstack.cli.uninstall", "Take the stack off the machine."),
     "completion": Command(

@@ -16,8 +16,8 @@ from obstack.edges.run_record import FileRunRecord
 from obstack.model.door_certificate import LINEAGE
 from obstack.operations.uninstall import uninstall
 
-KEEPS = "Data folders (metrics, silences) and the record of all runs stay."
-PURGES = "Data folders are DELETED with all metrics and silences, and so is the state folder."
+KEEPS = "Data folders (metrics, silences), the record of all runs and the audit log stay."
+PURGES = "Data folders are DELETED with all metrics and silences, and so is the state folder with the audit log."
 
 
 @documented("observability uninstall", "observability uninstall --host web-1", "observability uninstall --purge --yes")
@@ -53,6 +53,7 @@ def command(
         lines.append(f"{channel.node}: {done}, {'nothing is left' if purge else 'data is kept'} ({seconds:.1f} s)")
         if host is None and not target.private and door_files(target).renewed():
             lines.append(f"certbot goes on renewing its certificate: certbot delete --cert-name {LINEAGE}")
+        lines += [f"the audit log stays in {place}" for place in (reply.data.get("audit_log"),) if place]
     return conclude(reply, reply_document(channel.node, reply, seconds), lines, as_json=as_json)
 
 

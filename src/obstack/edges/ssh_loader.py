@@ -23,10 +23,13 @@ def main(words: "list[str]") -> int:
     place, digest, source = words[:3]
     folder = os.path.join(place, digest)
     found = intact(folder, digest, source)
+    origin = {name: os.environ[name] for name in ("SSH_CONNECTION", "SUDO_USER") if name in os.environ}
     if os.geteuid() > 0:
         python = [sys.executable, "-I", "-S", folder, "--root", "", "serve"] if found else own_command()
-        return become_root(["env", *words[3:], *python])
+        came = ["SSH_CONNECTION=" + origin.get("SSH_CONNECTION", "")]  # sudo itself says who became root
+        return become_root(["env", *came, *words[3:], *python])
     os.environ.clear()
+    os.environ.update(origin)
     os.environ.update({name: value for name, _, value in (word.partition("=") for word in words[3:])})
     try:
         if not found and not take(place, digest, source):

@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from obstack.cli.main import run
-from obstack.cli.nodes import choose_nodes, watches_hosts
+from obstack.cli.nodes import Nodes, choose_nodes, watches_hosts
 from obstack.cli.options import Scope, Target, make_target
+from obstack.edges.audit_memory import AuditedChannel
 from obstack.edges.local_channel import LocalChannel
 from obstack.edges.secrets import FileSecrets
 from obstack.edges.ssh_channel import SshChannel
 from obstack.errors import ConfigurationError, UsageError
+from obstack.ports import Channel
 
 BASE = {"domain": "observability.internal", "server": {"name": "mon-1", "address": "192.0.2.1"}}
 HOSTS = {
@@ -21,6 +23,13 @@ HOSTS = {
     "web-2": {"address": "192.0.2.12", "groups": ["web"]},
     "far-1": {"address": "192.0.2.13", "ssh": None},
 }
+
+
+def way(nodes: Nodes, name: str = "") -> Channel:
+    """The channel itself, below what remembers its audit log."""
+    channel = nodes.open(name)
+    assert isinstance(channel, AuditedChannel)
+    return channel.channel
 
 
 @pytest.fixture
@@ -46,14 +55,14 @@ def test_a_server_without_hosts_is_meant_without_reading_its_configuration(alone
     (alone.configuration / "global.yaml").write_text("this: is not: read")
     nodes = choose_nodes(alone, (), ())
     assert (nodes.site, nodes.single) == (None, True)
-    assert isinstance(nodes.open(), LocalChannel)
+    assert isinstance(way(nodes), LocalChannel)
 
 
 def test_all_nodes_are_meant_but_those_that_no_ssh_leads_to(target: Target) -> None:
     nodes = choose_nodes(target, (), ())
     assert (nodes.names, nodes.by_bundle, nodes.single) == (("web-1", "web-2", "mon-1"), ("far-1",), False)
-    assert isinstance(nodes.open("web-1"), SshChannel)
-    assert isinstance(nodes.open("mon-1"), LocalChannel)
+    assert isinstance(way(nodes, "web-1"), SshChannel)
+    assert isinstance(way(nodes, "mon-1"), LocalChannel)
     assert nodes.open("mon-1").node == "mon-1"
 
 
