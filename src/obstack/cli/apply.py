@@ -24,13 +24,14 @@ from obstack.cli.options import (
     yes_option,
 )
 from obstack.cli.progress import reporter
+from obstack.cli.settling import settle_rotation
 from obstack.cli.views import outcome_lines, plan_lines
 from obstack.edges.run_record import FileRunRecord
 from obstack.errors import UsageError
 from obstack.operations.apply import apply
 from obstack.operations.desired import Desired
 from obstack.operations.plan import make_plan
-from obstack.ports import Reporter
+from obstack.ports import Channel, Reporter
 
 
 @documented(
@@ -70,6 +71,7 @@ def command(
     hosts come first, canaries before batches, and the server last; more failures than allowed stop the run, and
     machines that are away are reported and stop nobody.
     """
+    settle_rotation(target, quiet=quiet, wait_s=wait_s)
     nodes = choose_nodes(target, hosts, limits, judged=True)
     if nodes.site is None and resume:
         raise _nothing_to_resume()
@@ -105,7 +107,19 @@ def apply_one(nodes: Nodes, *, yes: bool, wait_s: float, quiet: bool, as_json: b
         plan = None if yes else make_plan(channel, desired, progress)
     if plan is not None and not plan.empty:
         confirm("Apply this?", plan_lines(plan, diffs=False), command="observability apply")
-    FileRunRecord(nodes.target.configuration).forget(node)
+    reply, seconds = send_one(nodes.target, desired, channel, wait_s=wait_s, quiet=quiet)
+    return conclude(reply, reply_document(node, reply, seconds), outcome_lines(node, reply, seconds), as_json=as_json)
+
+
+def send_one(
+    target: Target, desired: Desired, channel: Channel, *, wait_s: float, quiet: bool, with_door: bool = True
+) -> tuple[wire.Reply, float]:
+    """Given what a single node must be and the channel to it, apply that; return the reply and how long it took.
+
+    `with_door` sees to the certificate of the front door as well, which may take a second transaction.
+    """
+    node = desired.manifest.node
+    FileRunRecord(target.configuration).forget(node)
     # This run works on no other machine, so that it proves nothing of the hosts that the server watches.
     unproven = tuple(desired.site.hosts) if node == desired.site.server.name else ()
     started = time.monotonic()
@@ -114,9 +128,10 @@ def apply_one(nodes: Nodes, *, yes: bool, wait_s: float, quiet: bool, as_json: b
         def change(desired: Desired) -> wire.Reply:
             return apply(channel, desired, progress, who=who(), wait_s=wait_s, unproven=unproven)
 
-        reply = complete(nodes.target, desired, change(desired), progress, change)
-    seconds = time.monotonic() - started
-    return conclude(reply, reply_document(node, reply, seconds), outcome_lines(node, reply, seconds), as_json=as_json)
+        reply = change(desired)
+        if with_door:
+            reply = complete(target, desired, reply, progress, change)
+    return reply, time.monotonic() - started
 
 
 def _nothing_to_resume() -> UsageError:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
 from obstack.agent import wire
 from obstack.cli.bug import keep_traceback
@@ -22,6 +22,7 @@ from obstack.cli.output import print_json, print_line
 from obstack.cli.progress import reporter
 from obstack.cli.views import short
 from obstack.edges.run_record import FileRunRecord
+from obstack.edges.secrets import SecretStore
 from obstack.errors import Interrupted
 from obstack.model.site import Site
 from obstack.operations.apply import apply
@@ -165,11 +166,15 @@ def print_results(
     *,
     as_json: bool,
     further: Sequence[int] = (),
+    added: Mapping[str, Any] | None = None,
 ) -> int:
-    """Print what came of all nodes and return the exit code: the worst of theirs and of `further`."""
+    """Print what came of all nodes and return the exit code: the worst of theirs and of `further`.
+
+    `added` goes into the document too.
+    """
     code = worst([*(result.exit_code for result in results), *further])
     if as_json:
-        print_json(fleet_document(results, documents, code))
+        print_json({**fleet_document(results, documents, code), **(added or {})})
     else:
         for line in lines:
             print_line(line)
@@ -194,6 +199,20 @@ def plan_nodes(
 # ----------------------------------------------------------------------------------------------------------- apply
 
 
+class Trial(Protocol):
+    """New values of secrets that an apply over several nodes tries."""
+
+    @property
+    def secrets(self) -> SecretStore:
+        """Where the new values hold already."""
+
+    def rendered(self, identities: Mapping[str, str]) -> None:
+        """Take note of the generation that each node is to be in, before any of them is touched."""
+
+    def ended(self, results: Sequence[NodeResult[wire.Reply]]) -> tuple[dict[str, Any], list[str]]:
+        """Given how it ended for all nodes, decide about the values; return what to add to the document and lines."""
+
+
 @dataclass
 class FleetApply:
     """One apply over several nodes, from the configuration to the table of outcomes."""
@@ -204,12 +223,16 @@ class FleetApply:
     wait_s: float
     as_json: bool
     keep_door: bool = False
+    trial: Trial | None = None
 
     def run(self, *, ask: bool) -> int:
         """Plan and ask when wished, go through the waves, print how it ended, and return the exit code."""
         site = site_of(self.nodes)
         with reporter(quiet=self.quiet) as progress:
-            desired = build_nodes(self.nodes.target, site, self.nodes.names, progress, keep_door=self.keep_door)
+            secrets = self.trial.secrets if self.trial else None
+            desired = build_nodes(
+                self.nodes.target, site, self.nodes.names, progress, secrets, keep_door=self.keep_door
+            )
         record = FileRunRecord(self.nodes.target.configuration)
         identities = {name: item.manifest.identity for name, item in desired.items()}
         settled = list[NodeResult[wire.Reply]](by_bundle(self.nodes))
@@ -218,6 +241,8 @@ class FleetApply:
             settled += [NodeResult(name, DONE_BEFORE, wire.Reply("unchanged", identities[name])) for name in done]
         if ask:
             settled += self._ask(desired, [result.node for result in settled])
+        if self.trial:
+            self.trial.rendered(identities)
         record.begin(identities, who=who(), now=SystemClock().now())
         for result in settled:
             record.note(result.node, result.outcome, done=result.outcome == DONE_BEFORE)
@@ -276,7 +301,11 @@ class FleetApply:
             if result.value is not None
         }
         further = (Interrupted.exit_code,) if interruption.wished else ()
-        return print_results(ordered, documents, lines, as_json=self.as_json, further=further)
+        added: dict[str, Any] = {}
+        if self.trial:
+            added, told = self.trial.ended(ordered)
+            lines += told
+        return print_results(ordered, documents, lines, as_json=self.as_json, further=further, added=added)
 
     def _apply(
         self,

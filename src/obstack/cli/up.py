@@ -16,6 +16,7 @@ from obstack.cli.options import Scope, Target, json_option, make_target, quiet_o
 from obstack.cli.output import paint, print_json, print_line, table
 from obstack.cli.private import private_target, root_option
 from obstack.cli.progress import reporter
+from obstack.cli.settling import settle_rotation
 from obstack.edges.configfile import GLOBAL_FILE, FileConfigurations
 from obstack.edges.embedded.configuration import write_embedded_configuration
 from obstack.edges.embedded.root import PrivateRoot
@@ -26,7 +27,7 @@ from obstack.model.embedded import HIGHEST_PORT_BASE, LOWEST_PORT_BASE, PORT_BAS
 from obstack.model.passwords import DRAWN_LENGTH
 from obstack.model.secret import reference_name
 from obstack.model.site import Site
-from obstack.operations.up import bring_up
+from obstack.operations.up import OTHER_RUN_PATIENCE_S, bring_up
 
 
 @documented("observability up", "observability up --port-base 21000", "observability up --json")
@@ -52,6 +53,7 @@ def command(*, root: Path | None, port_base: int | None, quiet: bool, as_json: b
     folder.prepare()
     with folder.locked(), reporter(quiet=quiet) as progress:
         write_embedded_configuration(target.configuration / GLOBAL_FILE, port_base)
+        settle_rotation(target, quiet=quiet, wait_s=OTHER_RUN_PATIENCE_S)
         site = FileConfigurations(target.configuration).load().site
         secrets = site_secrets(target, site)
         for user in site.front_door.users:

@@ -12,6 +12,7 @@ from obstack.cli.lazy import documented
 from obstack.cli.nodes import Nodes
 from obstack.cli.options import Target, json_option, quiet_option, target_options, wait_option
 from obstack.cli.output import print_json, print_line
+from obstack.cli.settling import settle_rotation
 from obstack.edges.certificates import InternalAuthority
 from obstack.edges.secrets import FileSecrets
 from obstack.model.site import Site
@@ -57,6 +58,7 @@ def command(
         raise click.UsageError("Give names of certificates, or --all, or --if-due.")
     if names and everything:
         raise click.UsageError("--all goes without names.")
+    settle_rotation(target, quiet=quiet, wait_s=wait_s)
     site, secrets = load_site(target), file_secrets(target)
     foreign = site.front_door.certificate.mode != "internal"
     pending = False

@@ -80,6 +80,11 @@ class SecretStore:
 
     def put(self, name: str, secret: Secret) -> None:
         """Given a name and a value, keep it in the place of the old one. Raises UsageError and ChangeFailed."""
+        self.demand_legible(name, secret)
+        self.provider.put(_safe(name), secret)
+
+    def demand_legible(self, name: str, secret: Secret) -> None:
+        """Raise UsageError, which does not show it, for a value that cannot be a secret."""
         wrong = legible(secret.reveal())
         if wrong is not None:
             raise UsageError(
@@ -89,7 +94,6 @@ class SecretStore:
                 state="nothing was touched",
                 do=f"observability secrets set {name}    with one line of text",
             )
-        self.provider.put(_safe(name), secret)
 
     def protect(self) -> list[str]:
         """Take the rights of others off the private folder and its files; return the paths that had such rights.
