@@ -229,5 +229,5 @@ class Server:
         return self.machine.succeed(listing).stdout
 
 
-NEVER_QUIET: Final = ("logs", "version", "config", "module", "cert")
+NEVER_QUIET: Final = ("logs", "version", "config", "module", "cert", "secrets")
 """Commands without progress, and so without `--quiet`."""

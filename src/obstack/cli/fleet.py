@@ -323,7 +323,10 @@ class FleetApply:
         def change(desired: Desired) -> wire.Reply:
             return apply(channel, desired, progress, who=who(), wait_s=self.wait_s, unproven=apart)
 
-        return result_of(node, complete(self.nodes.target, desired, change(desired), progress, change))
+        reply = change(desired)
+        if self.trial is None:
+            reply = complete(self.nodes.target, desired, reply, progress, change)
+        return result_of(node, reply)
 
 
 def _say_done(progress: FleetReporter, settled: Sequence[NodeResult[wire.Reply]]) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from obstack.agent import wire
 from obstack.errors import StackError, UsageError
 from obstack.model.rules import value_references
+from obstack.model.secrets import Credential
 from obstack.operations.configuration import Judge, examine_configuration
 from obstack.operations.inspection import inspect
 from obstack.operations.secrets import DRAWN
@@ -118,6 +119,9 @@ def needs_of(site: Site | None, node: str, *, installed: bool, private: bool) ->
         installed=installed,
         private=private,
         ipv6=site.front_door.ipv6,
+        encrypted=tuple(
+            name for name, kind in site.secrets.credentials.items() if kind is Credential.ENCRYPTED and not private
+        ),
     )
 
 

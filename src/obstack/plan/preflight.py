@@ -34,6 +34,9 @@ PACKAGES: Final = (
 )
 """What a generation takes for itself on a server, so that nobody else may have it: asked about by name."""
 
+DECRYPTS: Final = 250
+"""The first version of systemd that has LoadCredentialEncrypted=."""
+
 PROVIDERS: Final[Mapping[str, str]] = {"systemctl": "systemd", "systemd-analyze": "systemd", "journalctl": "systemd"}
 """The programs that must be there, and the package that holds each."""
 
@@ -70,8 +73,8 @@ class Needs:
 
     `domain` is None while there is no valid configuration. `installed` is whether a generation of ours is in force:
     then our own units may hold our ports. `private` is a private root of `observability up`: neither root nor systemd
-    is needed there. `ipv6` is whether something of ours must listen on IPv6. `again` is the command that
-    looks once more.
+    is needed there. `ipv6` is whether something of ours must listen on IPv6. `encrypted` are credentials that its
+    systemd must decrypt. `again` is the command that looks once more.
     """
 
     node: str
@@ -81,6 +84,7 @@ class Needs:
     installed: bool = False
     private: bool = False
     ipv6: bool = False
+    encrypted: tuple[str, ...] = ()
     again: str = "observability preflight --observability-vps"
 
 
@@ -180,6 +184,16 @@ def _manager(value: str | None, needs: Needs) -> Iterator[Finding]:
             f"PID 1 is {value or 'not visible'}, not systemd.",
             needs.node,
             "on a machine without systemd run: observability up",
+        )
+
+
+def _systemd(value: int | None, needs: Needs) -> Iterator[Finding]:
+    if needs.encrypted and (value or 0) < DECRYPTS:
+        yield _block(
+            "systemd",
+            f"systemd {value or 'of an unknown version'} does not decrypt credentials; {DECRYPTS} and newer do.",
+            f"{needs.node}, secrets.credentials: {', '.join(needs.encrypted)}",
+            "declare them as plain, and put them into /etc/credstore, mode 0600",
         )
 
 
@@ -341,6 +355,7 @@ JUDGES: Final[Mapping[str, Judge]] = {
     "architecture": _architecture,
     "user": _user,
     "manager": _manager,
+    "systemd": _systemd,
     "python": _python,
     "disk": _disk,
     "inodes": _inodes,
@@ -356,7 +371,9 @@ JUDGES: Final[Mapping[str, Judge]] = {
 }
 """One judge a fact. The last fact is seen by the controller, the others by the agent."""
 
-SERVER_ONLY: Final = frozenset({"user", "manager", "packages", "paths", "units", "commands", "ipv6", "clock", "domain"})
+SERVER_ONLY: Final = frozenset(
+    {"user", "manager", "systemd", "packages", "paths", "units", "commands", "ipv6", "clock", "domain"}
+)
 """Facts that a private root does not depend on."""
 
 ADVICE: Final = frozenset({"clock", "domain"})
@@ -367,6 +384,7 @@ QUESTIONS: Final[Mapping[str, str]] = {
     "architecture": "architecture",
     "user": "user",
     "manager": "program that is PID 1",
+    "systemd": "version of systemd",
     "python": "version of Python",
     "disk": "free space",
     "inodes": "number of free inodes",

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from obstack.agent.wire import DirectoryEntry, GateEntry, InputEntry, LinkEntry, ReloadEntry, StateEntry
+from obstack.agent.wire import CheckEntry, DirectoryEntry, GateEntry, InputEntry, LinkEntry, ReloadEntry, StateEntry
 from obstack.catalog import capabilities
+from obstack.model import secrets
 from obstack.model.alertmanager import Receiver, Smtp
 from obstack.model.layout import Layout
 from obstack.model.secret import reference_name
@@ -15,13 +16,15 @@ from obstack.render import targets
 from obstack.render.emit import yaml_bytes
 from obstack.render.materials import Materials
 from obstack.render.programs import Programs, owner, users
-from obstack.render.service import Sandbox, Service, View
+from obstack.render.service import Credential, Sandbox, Service, View
 from obstack.render.sizes import megabytes, memory_limit, whole_seconds
 from obstack.render.tree import RenderedFile, Rendering
 
 NAME: Final = "alertmanager"
 FOLDER: Final = "etc/alertmanager"
 PASSWORD_FILE: Final = "secrets/smtp-password"
+THERE: Final = ("/bin/sh", "-c", 'test -s "$1" || { echo "error: $1 is missing or empty"; exit 1; }', "credential")
+"""Finds out, before anything is switched, whether an administrator has put a credential in its place."""
 NOBODY: Final = "nobody"
 GATE: Final = "gate"
 GATE_ALERT: Final = "ObservabilityGate"
@@ -35,8 +38,8 @@ def render_alertmanager(site: Site, layout: Layout, materials: Materials) -> Ren
     account = owner(layout, NAME)
     configuration = yaml_bytes(_configuration(site, layout))
     files = [RenderedFile(f"{FOLDER}/alertmanager.yml", configuration, mode=0o640, group=account)]
-    smtp = site.alertmanager.smtp
-    if smtp is not None and smtp.password is not None:
+    smtp, credentials = site.alertmanager.smtp, _credentials(site)
+    if smtp is not None and smtp.password is not None and not credentials:
         password = materials.secrets[reference_name(smtp.password)].reveal().encode()
         files.append(
             RenderedFile(f"{FOLDER}/{PASSWORD_FILE}", password, mode=0o640, group=account, secret=True),
@@ -51,6 +54,7 @@ def render_alertmanager(site: Site, layout: Layout, materials: Materials) -> Ren
             programs.check(
                 "alertmanager configuration", "amtool", "check-config", f"{{tree}}/{FOLDER}/alertmanager.yml"
             ),
+            *(CheckEntry(f"credential {item.name}", (*THERE, item.source)) for item in credentials),
         ),
         gates=_gates(site),
         artifacts=(programs.artifact.entry,),
@@ -61,7 +65,8 @@ def _configuration(site: Site, layout: Layout) -> dict[str, Any]:
     alertmanager = site.alertmanager
     document: dict[str, Any] = {}
     if alertmanager.smtp is not None:
-        document["global"] = _smtp(alertmanager.smtp, layout)
+        password_file = next((item.path(NAME) for item in _credentials(site)), f"{layout.etc(NAME)}/{PASSWORD_FILE}")
+        document["global"] = _smtp(alertmanager.smtp, password_file)
     own_route = {"receiver": GATE, "matchers": [_matcher("alertname", GATE_ALERT)]}
     routes = [
         {"receiver": route.receiver, "matchers": [_matcher(name, value) for name, value in route.match.items()]}
@@ -80,7 +85,15 @@ def _configuration(site: Site, layout: Layout) -> dict[str, Any]:
     return document
 
 
-def _smtp(smtp: Smtp, layout: Layout) -> dict[str, Any]:
+def _credentials(site: Site) -> tuple[Credential, ...]:
+    """Return the password of the mail relay where only the server's systemd has it."""
+    smtp = site.alertmanager.smtp
+    name = reference_name(smtp.password) if smtp is not None and smtp.password is not None else ""
+    kind = site.secrets.credentials.get(name)
+    return () if kind is None else (Credential(name, kind is secrets.Credential.ENCRYPTED),)
+
+
+def _smtp(smtp: Smtp, password_file: str) -> dict[str, Any]:
     settings: dict[str, Any] = {
         "smtp_smarthost": f"{smtp.host}:{smtp.port}",
         "smtp_from": smtp.sender,
@@ -89,7 +102,7 @@ def _smtp(smtp: Smtp, layout: Layout) -> dict[str, Any]:
     if smtp.username is not None:
         settings["smtp_auth_username"] = smtp.username
     if smtp.password is not None:
-        settings["smtp_auth_password_file"] = f"{layout.etc(NAME)}/{PASSWORD_FILE}"
+        settings["smtp_auth_password_file"] = password_file
     return settings
 
 
@@ -152,6 +165,7 @@ def _service(site: Site, layout: Layout, programs: Programs) -> Service:
             capabilities.alertmanager_readable_formats(programs.artifact.version),
         ),
         sandbox=Sandbox(),
+        credentials=_credentials(site),
         memory_max=f"{memory}M",
     )
 

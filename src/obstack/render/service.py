@@ -47,6 +47,23 @@ class View:
 
 
 @dataclass(frozen=True)
+class Credential:
+    """A secret that only the machine's systemd has. The service reads it at `path(service)`, and nobody else can."""
+
+    name: str
+    encrypted: bool
+
+    @property
+    def source(self) -> str:
+        """Return the file that an administrator has put it into."""
+        return f"/etc/credstore{'.encrypted' if self.encrypted else ''}/{self.name}"
+
+    def path(self, service: str) -> str:
+        """Given the name of the service, return the file that it finds the value in."""
+        return f"/run/credentials/{service}.service/{self.name}"
+
+
+@dataclass(frozen=True)
 class Service:
     """A long-running process, described once.
 
@@ -84,4 +101,5 @@ class Service:
     follows: tuple[str, ...] = ()
     environment_file: str | None = None
     persistent: bool = False
+    credentials: tuple[Credential, ...] = ()
     undoes: bool = False

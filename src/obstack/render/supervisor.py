@@ -9,6 +9,7 @@ from __future__ import annotations
 import posixpath
 from typing import Final
 
+from obstack.errors import UsageError
 from obstack.model.layout import Layout
 from obstack.render.emit import program_command, program_environment, program_text, section_bytes
 from obstack.render.service import Service, View
@@ -29,7 +30,15 @@ VIEW: Final = (
 
 
 def render_supervisor(service: Service, layout: Layout) -> RenderedFile:
-    """Given a service, return its supervisor program."""
+    """Given a service, return its supervisor program. Raises UsageError for one that needs what only systemd has."""
+    if service.credentials:
+        raise UsageError(
+            code="credentials-need-systemd",
+            what="Credentials are handed over by systemd, which does not run the services of a private root.",
+            where="secrets.credentials: " + ", ".join(item.name for item in service.credentials),
+            state="nothing was touched",
+            do="remove them from secrets.credentials, and run: observability secrets set NAME",
+        )
     argv = _with_preflight(service.preflight, service.argv)
     for view in service.views:
         argv = _with_view(view, service.data or layout.run, argv)

@@ -56,6 +56,9 @@ def _service(service: Service) -> Settings:
     settings += [("Environment", unit_quoted(f"{name}={value}")) for name, value in environment.items()]
     if service.environment_file is not None:
         settings.append(("EnvironmentFile", unit_quoted(service.environment_file)))
+    for item in service.credentials:
+        key = "LoadCredentialEncrypted" if item.encrypted else "LoadCredential"
+        settings.append((key, f"{item.name}:{item.source}"))
     settings += [("ExecStartPre", unit_command(argv)) for argv in service.preflight]
     settings.append(("ExecStart", unit_command(service.argv)))
     settings += [("ExecStop", unit_command(argv)) for argv in service.stop]

@@ -27,6 +27,7 @@ GOOD: dict[str, Any] = {
     "architecture": "amd64",
     "user": 0,
     "manager": "systemd",
+    "systemd": 257,
     "python": [3, 13, 5],
     "disk": {"total_bytes": 100 * GIB, "free_bytes": 50 * GIB},
     "inodes": {"total": 1_000_000, "free": 900_000},
@@ -60,6 +61,15 @@ def test_a_front_door_on_ipv6_needs_it() -> None:
     (finding,) = judge(replace(NEEDS, ipv6=True), ipv6=False)
     assert (finding.code, finding.severity) == ("no-ipv6", "block")
     assert "ipv6: false" in finding.do
+
+
+def test_encrypted_credentials_need_a_systemd_that_decrypts_them() -> None:
+    needs = replace(NEEDS, encrypted=("smtp-password",))
+    assert judge(needs, systemd=250) == ()
+    assert judge(systemd=249) == ()
+    (finding,) = judge(needs, systemd=249)
+    assert (finding.code, finding.severity) == ("systemd", "block")
+    assert "smtp-password" in finding.where
 
 
 def test_every_fact_has_a_judge_and_a_question() -> None:

@@ -207,7 +207,9 @@ class Rotating:
             desired = build_nodes(self.target, self.site, nodes, progress, keep_door=True)
         for node in nodes:
             channel = open_node(self.target, self.site, node)
-            reply, _ = send_one(self.target, desired[node], channel, wait_s=self.wait_s, quiet=self.quiet, with_door=False)
+            reply, _ = send_one(
+                self.target, desired[node], channel, wait_s=self.wait_s, quiet=self.quiet, with_door=False
+            )
             if reply.fault is None:
                 back.append(node)
         return back
