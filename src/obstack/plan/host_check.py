@@ -127,6 +127,6 @@ def _memory(value: Mapping[str, int] | None, needs: Needs) -> Iterator[Finding]:
 HOST_JUDGES: Final[Mapping[str, Judge]] = {
     name: judge
     for name, judge in {**JUDGES, "disk": _disk, "memory": _memory}.items()
-    if name not in ("packages", "ipv6", "domain")
+    if name not in ("systemd", "packages", "ipv6", "domain")
 }
-"""The judges of a server, less what its packages, front door and domain need, with a host's more modest needs."""
+"""The judges of a server, less what its credentials, packages, front door and domain need, with a host's more modest needs."""
