@@ -129,4 +129,5 @@ HOST_JUDGES: Final[Mapping[str, Judge]] = {
     for name, judge in {**JUDGES, "disk": _disk, "memory": _memory}.items()
     if name not in ("systemd", "packages", "ipv6", "domain")
 }
-"""The judges of a server, less what its credentials, packages, front door and domain need, with a host's more modest needs."""
+"""The judges of a server, less what its credentials, packages, front door and domain need, with a host's more modest
+needs."""
