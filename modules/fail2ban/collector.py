@@ -118,9 +118,13 @@ def escaped(text: str) -> str:
 def replace(path: str, text: str) -> None:
     """Given a file and its text, put it there whole."""
     aside = f"{path}.new"
-    with open(aside, "w", encoding="utf-8") as file:
+    if os.path.lexists(aside):
+        os.remove(aside)
+    # Others write into the folder too: what they might put in the way is never followed.
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    with open(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
-    os.chmod(aside, 0o644)
+        os.fchmod(descriptor, 0o644)
     os.replace(aside, path)
 
 
@@ -140,7 +144,7 @@ def main() -> None:
             ended.wait(arguments.seconds)
     finally:
         for path in (arguments.output, f"{arguments.output}.new"):
-            if os.path.exists(path):
+            if os.path.lexists(path):
                 os.remove(path)
 
 

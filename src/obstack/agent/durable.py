@@ -22,6 +22,7 @@ import sys
 import time
 from collections.abc import Iterator
 
+from obstack.agent import trusted
 from obstack.agent.faults import CHANGE_FAILED, AgentError
 
 TEMPORARY = ".new-"
@@ -32,6 +33,9 @@ GET_ATTRIBUTES = 0x8000_6601 | _LONG << 16
 SET_ATTRIBUTES = 0x4000_6602 | _LONG << 16
 APPEND_ONLY = 0x20
 """FS_IOC_GETFLAGS, FS_IOC_SETFLAGS and FS_APPEND_FL of linux/fs.h."""
+
+HANDLE = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+"""Holds a thing whatever becomes of its name, without opening it: a link itself, and no pipe is waited for."""
 
 CRASH_VARIABLES = ("OBSERVABILITY_CRASH_AT", "OBSERVABILITY_PAUSE_AT", "OBSERVABILITY_CRASH_TRACE")
 """What `crash_point` obeys; the controller hands these on to the agent."""
@@ -194,38 +198,64 @@ def _put(temporary: str, path: str) -> None:
 
 
 def set_attributes(path: str, mode: int, owner: str | None = None, group: str | None = None) -> None:
-    """Give an existing file or directory its mode and owner. Raises AgentError."""
+    """Give an existing file or directory its mode and owner, and never what a link in its place leads to.
+
+    Raises AgentError.
+    """
     ids = identifiers(owner, group, path)
     with explained(path):
-        if stat.S_ISLNK(os.lstat(path).st_mode):
-            raise OSError(errno.ELOOP, "a link stands where a file or directory was expected", path)
-        if ids is not None:
-            os.chown(path, *ids, follow_symlinks=False)
-        os.chmod(path, mode)
+        handle = os.open(path, HANDLE)
+        try:
+            _give(handle, mode, ids, path)
+        finally:
+            os.close(handle)
+
+
+def own_directory(path: str, mode: int, owner: str | None = None, group: str | None = None) -> None:
+    """Give an existing directory its mode and owner. Only links that root or this user made are followed to it.
+
+    Raises AgentError `path-unsafe` for any other link on the way, and what `set_attributes` does.
+    """
+    ids = identifiers(owner, group, path)
+    with explained(path), trusted.opened(path) as handle:
+        _give(handle, mode, ids, path)
+
+
+def _give(handle: int, mode: int, ids: tuple[int, int] | None, path: str) -> None:
+    """What is held cannot be exchanged for a link between looking and changing, as a name can."""
+    if stat.S_ISLNK(os.fstat(handle).st_mode):
+        raise OSError(errno.ELOOP, "a link stands where a file or directory was expected", path)
+    itself = f"/proc/self/fd/{handle}"
+    if ids is not None:
+        os.chown(itself, *ids)
+    os.chmod(itself, mode)
 
 
 def make_directory(path: str, mode: int = 0o755, owner: str | None = None, group: str | None = None) -> bool:
     """Make directory `path` with its parents, durably; return whether it was made. An existing one is left alone.
 
-    Parents that are missing are made with mode 0755. Raises AgentError.
+    Parents that are missing are made with mode 0755; only links that root or this user made are followed to them.
+    Raises AgentError.
     """
     if os.path.isdir(path):
         return False
-    parent = os.path.dirname(path)
+    parent, name = os.path.split(path)
     if parent != path and not os.path.isdir(parent):
         make_directory(parent)
     ids = identifiers(owner, group, path)
-    with explained(path):
+    with explained(path), trusted.opened(parent or ".") as place:
         try:
-            os.mkdir(path, 0o700)
+            os.mkdir(name, 0o700, dir_fd=place)
         except FileExistsError:
             if os.path.isdir(path):
                 return False  # another run was faster
             raise
-        if ids is not None:
-            os.chown(path, *ids)
-        os.chmod(path, mode)
-        sync_directory(parent)
+        made = os.open(name, HANDLE, dir_fd=place)
+        try:
+            _give(made, mode, ids, path)
+        finally:
+            os.close(made)
+        sync_directory(f"/proc/self/fd/{place}")
     return True
 
 
@@ -277,7 +307,10 @@ def remove_tree(path: str) -> bool:
             return False
         if os.geteuid() != 0:
             _open_folders(path)
-        shutil.rmtree(path)
+        try:
+            shutil.rmtree(path)
+        except RecursionError as error:
+            raise OSError(errno.ELOOP, "its folders are nested too deeply", path) from error
         sync_directory(os.path.dirname(path))
     return True
 

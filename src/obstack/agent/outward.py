@@ -14,7 +14,7 @@ import stat
 import subprocess
 from dataclasses import dataclass
 
-from obstack.agent import durable, wire
+from obstack.agent import durable, trusted, wire
 from obstack.agent.faults import CHANGE_FAILED, AgentError
 from obstack.agent.ledger import Ledger
 from obstack.agent.machine import Machine
@@ -67,6 +67,12 @@ def conflicts(machine: Machine, manifest: wire.Manifest) -> list[str]:
     return found
 
 
+def refuse_links(manifest: wire.Manifest) -> None:
+    """Raise AgentError `path-unsafe` when a directory of the generation is reached through a link of another user."""
+    for directory in manifest.directories:
+        trusted.resolved(directory.path)
+
+
 def refuse_conflicts(machine: Machine, manifest: wire.Manifest) -> None:
     """Raise AgentError `occupied` when something that is not ours stands in the way."""
     found = conflicts(machine, manifest)
@@ -98,7 +104,7 @@ def prepare(machine: Machine, manifest: wire.Manifest) -> None:
             durable.crash_point("directory")
             durable.make_directory(entry.path, entry.mode, entry.owner, entry.group)
             # A data directory may be a link that the machine's owner made to a larger disk.
-            durable.set_attributes(os.path.realpath(entry.path), entry.mode, entry.owner, entry.group)
+            durable.own_directory(entry.path, entry.mode, entry.owner, entry.group)
 
 
 def converge(machine: Machine, manifest: wire.Manifest | None, aside: str | None = None) -> bool:

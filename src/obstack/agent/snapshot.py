@@ -6,14 +6,17 @@ everything else is copied. Going back moves the newer data aside, beside the old
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
 import shutil
 import stat
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from obstack.agent import durable, wire
+from obstack.agent import durable, trusted, wire
 from obstack.agent.faults import CHANGE_FAILED, AgentError
 from obstack.agent.index import sync_tree
 from obstack.agent.paths import Paths
@@ -21,6 +24,8 @@ from obstack.agent.store import PARTIAL
 
 BLOCK_MARK = "meta.json"
 """A folder that holds this file and `chunks` is a finished time-series block."""
+DEEPEST = 64
+"""So many folders inside each other may be copied; services have a handful, and each is held open."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ def take(paths: Paths, unit: wire.UnitEntry, sequence: int) -> Snapshot:
     durable.remove_tree(partial)
     durable.make_directory(paths.snapshots, 0o700)
     durable.make_directory(partial, 0o700)
-    source = os.path.realpath(unit.state.directory)  # it may be a link that the machine's owner made to a larger disk
+    source = trusted.resolved(unit.state.directory)  # it may be a link that the machine's owner made to a larger disk
     _copy_tree(source, os.path.join(partial, "data"))
     _verify(source, os.path.join(partial, "data"))
     about = {"unit": unit.name, "format": unit.state.format, "directory": unit.state.directory}
@@ -82,7 +87,7 @@ def restore(snapshot: Snapshot, sequence: int) -> str:
 
     Raises AgentError; then the data are as before or the restore can be run again.
     """
-    directory = os.path.realpath(snapshot.directory)
+    directory = trusted.resolved(snapshot.directory)
     aside, ready, _ = beside(directory, sequence)
     if os.path.isdir(aside) and os.path.isdir(directory):
         return aside
@@ -101,7 +106,7 @@ def restore(snapshot: Snapshot, sequence: int) -> str:
 
 def undo_restore(directory: str, sequence: int) -> None:
     """Put the newer data back that a restore of run `sequence` had moved aside. Idempotent. Raises AgentError."""
-    directory = os.path.realpath(directory)
+    directory = trusted.resolved(directory)
     aside, ready, older = beside(directory, sequence)
     durable.remove_tree(ready)
     if not os.path.isdir(aside):
@@ -119,7 +124,7 @@ def beside(directory: str, sequence: int) -> tuple[str, str, str]:
     They are for the newer data that a restore sets aside, for the copy that it makes ready, and for one that was put
     in place and taken away again.
     """
-    place = os.path.realpath(directory)
+    place = trusted.resolved(directory)
     newer, restoring, older = (f"{place}.{word}-{sequence:06d}" for word in ("newer", "restoring", "older"))
     return newer, restoring, older
 
@@ -142,57 +147,76 @@ def load(path: str) -> Snapshot:
 
 
 def _copy_tree(source: str, target: str) -> None:
-    """Copy a folder with modes, owners and times; blocks that never change are linked where the file system can."""
+    """Copy a folder with modes, owners and times; blocks that never change are linked where the file system can.
+
+    The source may belong to a service that was broken into and exchanges names while they are looked at. So each thing
+    is held open, judged and copied by its descriptor, and no link is ever followed.
+    """
     with durable.explained(target):
         os.mkdir(target, 0o700)
-        copied = []
-        for base, folders, names in os.walk(source):
-            there = os.path.normpath(os.path.join(target, os.path.relpath(base, source)))
-            os.makedirs(there, mode=0o700, exist_ok=True)
-            copied.append((base, there))
-            block = _is_in_block(source, base)
-            links = [name for name in folders if os.path.islink(os.path.join(base, name))]
-            for name in (*names, *links):
-                _copy_entry(os.path.join(base, name), os.path.join(there, name), block)
-        # At the end, inner folders first: while root writes here, nobody else may, and times stay as they were.
-        for base, there in reversed(copied):
-            _copy_attributes(base, there)
+        if not os.path.lexists(source):
+            return  # somebody took the data away; the copy of nothing is empty
+        with _folder(source) as origin, _folder(target) as place:
+            _copy_folder(origin, place, block=False, depth=0)
         sync_tree(target)
 
 
-def _copy_entry(source: str, target: str, immutable: bool) -> None:
-    status = os.lstat(source)
-    if stat.S_ISLNK(status.st_mode):
-        os.symlink(os.readlink(source), target)
-    elif stat.S_ISREG(status.st_mode):
-        if immutable and _linked(source, target):
-            return
-        shutil.copyfile(source, target, follow_symlinks=False)
-        _copy_attributes(source, target)
-    # Sockets and pipes are made anew by the service.
+def _copy_folder(source: int, target: int, *, block: bool, depth: int) -> None:
+    if depth > DEEPEST:
+        raise OSError(errno.ELOOP, "the data are nested too deeply to be copied")
+    names = os.listdir(source)
+    block = block or (depth > 0 and BLOCK_MARK in names and "chunks" in names)
+    for name in names:
+        status = os.stat(name, dir_fd=source, follow_symlinks=False)
+        if stat.S_ISDIR(status.st_mode):
+            os.mkdir(name, 0o700, dir_fd=target)
+            with _folder(name, source) as origin, _folder(name, target) as place:
+                _copy_folder(origin, place, block=block, depth=depth + 1)
+        elif stat.S_ISLNK(status.st_mode):
+            os.symlink(os.readlink(name, dir_fd=source), name, dir_fd=target)
+        elif stat.S_ISREG(status.st_mode) and not (block and _linked(name, source, target)):
+            _copy_file(name, source, target)
+        # Sockets and pipes are made anew by the service.
+    # At the end: while root writes here, nobody else may, and times stay as they were.
+    _copy_attributes(source, target)
 
 
-def _linked(source: str, target: str) -> bool:
+def _copy_file(name: str, source: int, target: int) -> None:
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    origin = os.open(name, flags, dir_fd=source)
+    with open(origin, "rb") as content:
+        if not stat.S_ISREG(os.fstat(origin).st_mode):
+            raise OSError(errno.ESTALE, "it was exchanged while it was copied", name)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with open(os.open(name, flags, 0o600, dir_fd=target), "wb") as copy:
+            shutil.copyfileobj(content, copy, 1 << 20)
+            copy.flush()
+            _copy_attributes(origin, copy.fileno())
+
+
+@contextlib.contextmanager
+def _folder(name: str, above: int | None = None) -> Iterator[int]:
+    descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=above)
     try:
-        os.link(source, target)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _linked(name: str, source: int, target: int) -> bool:
+    try:
+        os.link(name, name, src_dir_fd=source, dst_dir_fd=target, follow_symlinks=False)
     except OSError:
         return False  # another file system, or one without hard links: copied instead
     return True
 
 
-def _is_in_block(root: str, base: str) -> bool:
-    while len(base) > len(root):
-        if os.path.isfile(os.path.join(base, BLOCK_MARK)) and os.path.isdir(os.path.join(base, "chunks")):
-            return True
-        base = os.path.dirname(base)
-    return False
-
-
-def _copy_attributes(source: str, target: str) -> None:
-    status = os.lstat(source)
+def _copy_attributes(source: int, target: int) -> None:
+    status = os.fstat(source)
     if os.geteuid() == 0:
-        os.chown(target, status.st_uid, status.st_gid)
-    os.chmod(target, stat.S_IMODE(status.st_mode))
+        os.fchown(target, status.st_uid, status.st_gid)
+    # A service's data hold no programs: a bit that lends rights has no business there.
+    os.fchmod(target, stat.S_IMODE(status.st_mode) & ~(stat.S_ISUID | stat.S_ISGID))
     os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 

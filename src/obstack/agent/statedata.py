@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from obstack.agent import snapshot, wire
+from obstack.agent import snapshot, trusted, wire
 from obstack.agent.faults import CHANGE_FAILED, AgentError
 from obstack.agent.machine import Machine
 from obstack.agent.paths import Paths
@@ -43,7 +43,7 @@ def refuse_mounts(changes: tuple[FormatChange, ...]) -> None:
     """Raise AgentError `data-on-mount` when the data could not be exchanged by a rename on the way back."""
     for change in changes:
         directory = change.old.state.directory if change.old.state else ""
-        place = os.path.realpath(directory)
+        place = trusted.resolved(directory)
         if os.path.ismount(place):
             raise AgentError(
                 exit_code=CHANGE_FAILED,

@@ -147,6 +147,7 @@ def _prove(
     """Everything before the switch: nothing outside the state folder changes. Raises AgentError."""
     machine.event("stage", "started", manifest.identity[:12])
     outward.refuse_conflicts(machine, manifest)
+    outward.refuse_links(manifest)
     units = foreign.acted_on(manifest, seen.actions)
     if units:
         foreign.refuse(units, transition.states(machine, manifest))
