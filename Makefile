@@ -2,7 +2,7 @@
 VENV ?= .venv
 PYTHON = $(VENV)/bin/python
 
-.PHONY: setup requirements lint check test test-all test-security machine golden bench bench-docs docs clean
+.PHONY: setup requirements lint check test test-all test-security machine fuzz golden bench bench-docs docs clean
 
 setup: ## make the virtual environment with the development tools
 	@scripts/bootstrap.sh $(abspath $(VENV)) requirements-development.lock
@@ -37,6 +37,9 @@ test-all: lint ## everything, as CI runs it: the machines of one file wait while
 
 test-security: setup ## what the threat model rests on, alone; as root
 	$(PYTHON) -m pytest -n 2 --dist loadfile -m security tests
+
+fuzz: setup ## throw hostile input at every parser, many times more of it than CI does: make fuzz FUZZ=100
+	FUZZ=$(or $(FUZZ),50) $(PYTHON) -m pytest -q -m security tests/property
 
 golden: setup ## write the expected trees of tests/golden anew, to be reviewed
 	GOLDEN_UPDATE=1 $(PYTHON) -m pytest -q tests/golden

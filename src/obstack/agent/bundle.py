@@ -141,7 +141,7 @@ def _demand_own_machine(bundle: Bundle, machine: Machine, *, take_over: bool) ->
         if name.partition(".")[0] != wanted.node.partition(".")[0]:
             _say(
                 sys.stderr.write,
-                telling.sanitize(f"note: this machine calls itself {name}, the bundle is for {wanted.node}"),
+                telling.one_line(f"note: this machine calls itself {name}, the bundle is for {wanted.node}"),
             )
     elif there.role != wanted.role:
         raise _another_machine(bundle, there, f"carry the bundle to {wanted.node}")
@@ -204,8 +204,8 @@ def _show(bundle: Bundle, machine: Machine, as_json: bool) -> int:
     }
     now = f"generation {seen.old.identity[:12]} is in force" if seen.old else "nothing is in force"
     lines = [f"{bundle.manifest.node}: {now}, the bundle holds {bundle.manifest.identity[:12]}"]
-    lines += [telling.sanitize(f"  {thing} {how}") for thing, how in changes.items()]
-    lines += [telling.sanitize(f"  {item.subject}: {item.detail}") for item in seen.drift]
+    lines += [telling.one_line(f"  {thing} {how}") for thing, how in changes.items()]
+    lines += [telling.one_line(f"  {item.subject}: {item.detail}") for item in seen.drift]
     lines += ["nothing to do"] if same else telling.action_lines(seen.actions)
     return _end(wire.Reply("ok"), document, lines, bundle.file, as_json)
 

@@ -14,14 +14,23 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+LARGEST = 2.0**63
+"""No number that is said is larger: neither times nor sizes are."""
+DEEPEST = 32
+"""Plain data are nested in no more levels."""
+
 
 class WireError(ValueError):
     """A message is not of the agreed form; the text says which field and why."""
 
 
 def canonical(value: Any) -> bytes:
-    """Given plain JSON data, return its one canonical encoding."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    """Given plain JSON data, return its one canonical encoding.
+
+    A name of a file need not be UTF-8: the halves of characters that stand for its bytes become escapes of JSON.
+    """
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode("utf-8", "backslashreplace")
 
 
 def encode(value: Any) -> Any:
@@ -53,6 +62,40 @@ def _default(spec: dataclasses.Field[Any]) -> Any:
 def line(value: Any) -> bytes:
     """Given a wire value, return its line: canonical JSON and a newline."""
     return canonical(encode(value)) + b"\n"
+
+
+def load(raw: bytes) -> Any:
+    """Given a line or a file of JSON from somewhere else, return its data.
+
+    Raises WireError for what is no JSON, is nested too deeply to be handled, or holds a number that is none.
+    """
+    try:
+        data = json.loads(raw, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise WireError(f"not JSON: {error}") from error
+    _demand_plain(data)
+    return data
+
+
+def _refuse_constant(word: str) -> Any:
+    raise WireError(f"{word} is no number")
+
+
+def _demand_plain(data: Any) -> None:
+    level = [data]
+    for _ in range(DEEPEST):
+        below: list[Any] = []
+        for value in level:
+            if isinstance(value, dict):
+                below += value.values()
+            elif isinstance(value, list):
+                below += value
+            elif isinstance(value, (int, float)) and not -LARGEST <= value <= LARGEST:
+                raise WireError("a number is too large")
+        if not below:
+            return
+        level = below
+    raise WireError("the data are nested too deeply")
 
 
 def decode(kind: type[T], data: Any, where: str = "") -> T:
@@ -98,7 +141,9 @@ def _decode(hint: Any, data: Any, where: str) -> Any:
         return {str(key): _decode(item, element, f"{where}.{key}") for key, element in data.items()}
     if dataclasses.is_dataclass(hint):
         return decode(typing.cast("type[Any]", hint), data, where)
-    if hint is float and isinstance(data, int) and not isinstance(data, bool):
+    if hint is float and isinstance(data, (int, float)) and not isinstance(data, bool):
+        if not -LARGEST <= data <= LARGEST:  # nor is what is not a number
+            raise WireError(f"{where}: a number was expected that is not too large")
         return float(data)
     if not isinstance(data, hint) or (hint is int and isinstance(data, bool)):
         raise WireError(f"{where}: {hint.__name__} was expected, not {type(data).__name__}")

@@ -23,6 +23,7 @@ from obstack.agent.coding import canonical as canonical
 from obstack.agent.coding import decode as decode
 from obstack.agent.coding import encode as encode
 from obstack.agent.coding import line as line
+from obstack.agent.coding import load as load
 from obstack.agent.coding import sparse
 
 PROTOCOL = 1
@@ -411,6 +412,9 @@ class GateResult:
     def remark(self) -> str:
         """Return the message for showing it beside the name: nothing when it only says the same."""
         return "" if self.message.casefold() == self.name.casefold() else self.message
+
+
+OUTCOMES = ("unchanged", "committed", "refused", "rolled-back", "rollback-failed", "ok", "failed")
 
 
 @dataclass(frozen=True)

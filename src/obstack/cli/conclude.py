@@ -11,6 +11,7 @@ import click
 from obstack.agent import wire
 from obstack.cli.output import print_json, print_line
 from obstack.errors import Interrupted, UsageError
+from obstack.operations.apply import kept_of
 from obstack.operations.asking import error_of
 
 
@@ -37,7 +38,7 @@ def reply_document(node: str, reply: wire.Reply, seconds: float) -> dict[str, An
         "units": [wire.encode(action) for action in reply.actions],
         "drift": [wire.encode(item) for item in reply.drift],
         "gates": [wire.encode(gate) for gate in reply.gates],
-        "kept": reply.data.get("kept", []),
+        "kept": [wire.encode(item) for item in kept_of(reply)],
         "seconds": round(seconds, 3),
     }
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from obstack.agent import wire
-from obstack.cli.output import colours_wanted, sanitize
+from obstack.cli.output import colours_wanted, one_line
 from obstack.cli.progress import LiveReporter, PlainReporter, QuietReporter, event_text, new_display
 from obstack.ports import FleetReporter
 
@@ -51,7 +51,7 @@ def wave_text(title: str, nodes: Sequence[str]) -> str:
 
 def end_text(node: str, outcome: str, message: str) -> str:
     """Given how it ended for a node, return its one line."""
-    return sanitize(f"{node}: {outcome.replace('-', ' ')}{': ' + message if message else ''}").replace("\n", " ")
+    return one_line(f"{node}: {outcome.replace('-', ' ')}{': ' + message if message else ''}")
 
 
 class QuietFleetReporter(QuietReporter):

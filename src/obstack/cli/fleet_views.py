@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from obstack.agent import wire
-from obstack.cli.output import paint, sanitize, table
-from obstack.cli.views import ACTION_COLOUR, age, count, drift_table, gate_lines, plan_lines, short
+from obstack.cli.output import one_line, paint, table
+from obstack.cli.views import ACTION_COLOUR, count, drift_table, gate_lines, plan_lines, short, since
 from obstack.operations.fleet import (
     BY_BUNDLE,
     DONE_BEFORE,
@@ -112,7 +112,9 @@ def plan_text(plan: Plan) -> str:
     acts: dict[str, list[str]] = {}
     for action in plan.acting:
         acts.setdefault(action.action, []).append(action.unit)
-    parts += [paint(action, ACTION_COLOUR.get(action)) + f" {', '.join(units)}" for action, units in acts.items()]
+    parts += [
+        paint(action, ACTION_COLOUR.get(action)) + one_line(f" {', '.join(units)}") for action, units in acts.items()
+    ]
     return "; ".join(parts) or "nothing but its record"
 
 
@@ -123,8 +125,8 @@ def _apart(results: Iterable[NodeResult[T]]) -> list[str]:
         if result.outcome == BY_BUNDLE:
             lines.append(f"{result.node}: by bundle; observability host bundle {result.node} -o {result.node}.bundle")
         elif result.value is None and result.error is not None:
-            lines.append(f"{paint(result.node, 'yellow')}: {sanitize(result.error.what)}")
-            lines.append(f"  do: {sanitize(result.error.do)}")
+            lines.append(f"{paint(result.node, 'yellow')}: {one_line(result.error.what)}")
+            lines.append(f"  do: {one_line(result.error.do)}")
     return ["", *lines] if lines else []
 
 
@@ -166,10 +168,10 @@ def trouble_lines(results: Iterable[NodeResult[T]]) -> list[str]:
         if result.error is None:
             continue
         error = result.error
-        lines += ["", paint(f"{result.node}: [{error.code}]", "red", bold=True) + f" {sanitize(error.what)}"]
-        lines += [f"  where: {sanitize(error.where)}"]
-        lines += [f"  state: {sanitize(error.state)}"] if error.state else []
-        lines += [f"  do:    {sanitize(error.do)}"]
+        lines += ["", paint(f"{result.node}: [{one_line(error.code)}]", "red", bold=True) + f" {one_line(error.what)}"]
+        lines += [f"  where: {one_line(error.where)}"]
+        lines += [f"  state: {one_line(error.state)}"] if error.state else []
+        lines += [f"  do:    {one_line(error.do)}"]
     return lines
 
 
@@ -183,8 +185,8 @@ def fleet_health_lines(results: Sequence[NodeResult[wire.Reply]], *, verbose: bo
         if result.value is not None and result.value.gates:
             lines += gate_lines(result.node, result.value.gates, result.value.generation, verbose=verbose)
         elif result.error is not None:
-            lines.append(f"{result.node}: {paint(sanitize(result.error.what), 'red')}")
-            lines.append(f"  do: {sanitize(result.error.do)}")
+            lines.append(f"{result.node}: {paint(one_line(result.error.what), 'red')}")
+            lines.append(f"  do: {one_line(result.error.do)}")
     well = sum(result.error is None and result.value is not None for result in results)
     return [*lines, f"{well} of {count(len(results), 'node')} healthy"]
 
@@ -207,7 +209,7 @@ def _status(inspection: Inspection, now: float) -> tuple[str, ...]:
         short(inspection.generation),
         f"{running} of {len(units)} run" if units else "",
         count(len(inspection.drift), "difference") if inspection.drift else "none",
-        f"{run['verb']} {run['outcome'] or 'unfinished'}, {age(now - run['began'])}" if run else "",
+        f"{run.verb} {run.outcome or 'unfinished'}, {since(run, now)}" if run else "",
     )
 
 

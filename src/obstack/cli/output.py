@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 import textwrap
@@ -15,8 +16,12 @@ from typing import Any, TextIO
 
 import click
 
+from obstack.agent.telling import one_line as one_line
 from obstack.agent.telling import sanitize as sanitize
 from obstack.errors import WHOLE_FILE, ConfigurationError, Problem, StackError
+
+_COLOUR = re.compile(r"(\x1b\[(?:0|1|3[1-6])m)")
+"""What `paint` writes."""
 
 DETAIL_LINES = 20
 NARROWEST = 24
@@ -46,8 +51,16 @@ def print_json(document: Any) -> None:
 
 
 def print_line(text: str = "") -> None:
-    """Write one line of a result to standard output, clean of control characters from machines."""
-    sys.stdout.write(text + "\n")
+    """Write one line of a result to standard output, clean of control characters from machines.
+
+    Whoever makes a line cleans what it puts there; this is the net below, which lets nothing through but our colours.
+    """
+    if text.isascii() and text.isprintable():
+        sys.stdout.write(text + "\n")
+        return
+    pieces = _COLOUR.split(text)
+    pieces[::2] = [sanitize(piece) for piece in pieces[::2]]
+    sys.stdout.write("".join(pieces) + "\n")
 
 
 def table(
@@ -64,7 +77,7 @@ def table(
     the others. `margin` is how much the caller puts before each text; `width` stands for the terminal's.
     """
     width = terminal_width() if width is None else width
-    cells = [[sanitize(cell).replace("\n", " ") for cell in row] for row in ([header, *rows] if header else rows)]
+    cells = [[one_line(cell) for cell in row] for row in ([header, *rows] if header else rows)]
     columns = max((len(row) for row in cells), default=0)
     widths = [max((len(row[index]) for row in cells if index < len(row)), default=0) for index in range(columns)]
     before = sum(widths[:-1]) + gap * (columns - 1)
@@ -104,7 +117,7 @@ def print_error(error: StackError, *, as_json: bool) -> None:
 
 def error_lines(error: StackError, *, stream: TextIO) -> list[str]:
     """Given an error, return its lines in the form of the command contract."""
-    lines = [paint(f"error[{error.code}]", "red", bold=True, stream=stream) + f" {sanitize(error.what)}"]
+    lines = [paint(f"error[{one_line(error.code)}]", "red", bold=True, stream=stream) + f" {one_line(error.what)}"]
     if isinstance(error, ConfigurationError):
         lines += [f"  {line}" for problem in error.problems for line in problem_lines(problem, stream=stream)]
     else:
@@ -112,7 +125,7 @@ def error_lines(error: StackError, *, stream: TextIO) -> list[str]:
     if error.state:
         lines += _field("state:", error.state)
     if error.detail:
-        detail = sanitize(error.detail.rstrip("\n")).split("\n")
+        detail = [one_line(line) for line in error.detail.rstrip("\n").split("\n")]
         if len(detail) > DETAIL_LINES:
             lines.append(f"  … {len(detail) - DETAIL_LINES} lines left out; --json shows all")
         lines += [f"  | {line}" for line in detail[-DETAIL_LINES:]]
@@ -124,14 +137,14 @@ def problem_lines(problem: Problem, *, stream: TextIO) -> list[str]:
 
     The source line is left out where there is none, and the key where the whole file is meant.
     """
-    key = "" if problem.path == WHOLE_FILE else f"{paint(sanitize(problem.path), bold=True, stream=stream)}: "
-    lines = [f"{sanitize(problem.place)}: {key}{sanitize(problem.message)}"]
+    key = "" if problem.path == WHOLE_FILE else f"{paint(one_line(problem.path), bold=True, stream=stream)}: "
+    lines = [f"{one_line(problem.place)}: {key}{one_line(problem.message)}"]
     if problem.excerpt:
         gutter = f"  {problem.line} | "
         lines += [gutter + sanitize(problem.excerpt), " " * (len(gutter) + problem.column - 1) + "^"]
-    return [*lines, f"  do: {sanitize(problem.remedy)}"]
+    return [*lines, f"  do: {one_line(problem.remedy)}"]
 
 
 def _field(label: str, text: str) -> list[str]:
-    first, *rest = sanitize(text).split("\n")
+    first, *rest = (one_line(line) for line in text.split("\n"))
     return [f"  {label:<6} {first}", *(f"         {line}" for line in rest)]

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Protocol, TextIO
 
 from obstack.agent import wire
-from obstack.cli.output import colours_wanted, sanitize
+from obstack.cli.output import colours_wanted, one_line
 from obstack.ports import Reporter
 
 if TYPE_CHECKING:
@@ -46,7 +46,16 @@ def reporter(*, quiet: bool) -> Iterator[Reporter]:
 
 def event_text(node: str, event: wire.Event) -> str:
     """Given an event of a node's agent, return its one line."""
-    return sanitize(f"{node}: {event.step}{': ' + event.message if event.message else ''}").replace("\n", " ")
+    return one_line(f"{node}: {event.step}{': ' + event.message if event.message else ''}")
+
+
+def counted(event: wire.Event, name: str) -> int:
+    """Given an event and the name of a number in its data, return the number; 0 when there is none, or something else.
+
+    The event may come from a machine that was broken into.
+    """
+    number = event.data.get(name)
+    return number if isinstance(number, int) else 0
 
 
 class QuietReporter:
@@ -75,19 +84,19 @@ class PlainReporter:
     def event(self, node: str, event: wire.Event) -> None:
         """Write the event, unless it only repeats that something goes on."""
         if event.state != "progress":
-            mark = {"started": "…", "done": "ok", "failed": "FAILED"}.get(event.state, event.state)
+            mark = {"started": "…", "done": "ok", "failed": "FAILED"}.get(event.state) or one_line(event.state)
             self._line(f"{event_text(node, event)} {mark}")
 
     def step(self, message: str) -> None:
         """Write what is being done."""
-        self._line(f"{sanitize(message)} …")
+        self._line(f"{one_line(message)} …")
 
     def progress(self, message: str, done: int, total: int) -> None:
         """Write how far it is, at most every few seconds, and when it has ended."""
         now = time.monotonic()
         if total and (done >= total or now - self._told >= PLAIN_INTERVAL_S):
             self._told = now
-            self._line(f"{sanitize(message)}: {done * 100 // total} %")
+            self._line(f"{one_line(message)}: {done * 100 // total} %")
 
     def close(self) -> None:
         """Nothing is to be tidied up."""
@@ -117,15 +126,15 @@ class LiveReporter:
         elif event.state == "failed":
             self._stay("✗", "red", text)
         else:
-            self._move(text, int(event.data.get("done", 0)), int(event.data.get("total", 0)))
+            self._move(text, counted(event, "done"), counted(event, "total"))
 
     def step(self, message: str) -> None:
         """Show what is being done as the moving line."""
-        self._move(sanitize(message), 0, 0)
+        self._move(one_line(message), 0, 0)
 
     def progress(self, message: str, done: int, total: int) -> None:
         """Show how far it is in the moving line."""
-        self._move(sanitize(message), done, total)
+        self._move(one_line(message), done, total)
 
     def close(self) -> None:
         """Take the moving line away."""

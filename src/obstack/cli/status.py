@@ -68,5 +68,5 @@ def _document(inspection: Inspection) -> dict[str, Any]:
         "front_door": front_door(inspection.manifest),
         "units": [encode(unit) for unit in inspection.units],
         "drift": [encode(item) for item in inspection.drift],
-        "transactions": list(inspection.transactions),
+        "transactions": [encode(run) for run in inspection.transactions],
     }

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Sequence
+from typing import Final
 
 from obstack.agent import wire
-from obstack.cli.output import paint, sanitize, table
+from obstack.cli.output import BELOW, one_line, paint, sanitize, table
+from obstack.operations.apply import kept_of
 from obstack.operations.generations import Generation
-from obstack.operations.inspection import Inspection, front_door
+from obstack.operations.inspection import Inspection, Run, front_door
 from obstack.plan.diff import Difference, FileChange, Kind
 from obstack.plan.explain import Plan
 from obstack.plan.preflight import Finding, Severity
@@ -24,12 +25,15 @@ OUTCOME_COLOUR: Final = {"committed": "green", "rolled-back": "yellow", "rollbac
 
 def short(identity: str | None) -> str:
     """Given a generation's identity, return what people read: its first twelve digits, or `nothing`."""
-    return identity[:SHORT] if identity else "nothing"
+    return one_line(identity[:SHORT]) if identity else "nothing"
 
 
 def moment(seconds: float | None) -> str:
     """Given a unix time, return it as UTC, in a form that `--backup` and `--since` take; `unknown` for None."""
-    return "unknown" if seconds is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+    try:
+        return "unknown" if seconds is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+    except (OverflowError, ValueError, OSError):
+        return "unknown"  # a time that no calendar has, as any machine may write it into its journal
 
 
 def age(seconds: float) -> str:
@@ -38,6 +42,11 @@ def age(seconds: float) -> str:
         if seconds >= length:
             return f"{count(int(seconds // length), unit)} ago"
     return f"{count(max(int(seconds), 0), 'second')} ago"
+
+
+def since(run: Run, now: float) -> str:
+    """Given a run that a node remembers, return how long ago it began, for people."""
+    return "unknown" if run.began is None else age(now - run.began)
 
 
 def count(number: int, noun: str, plural: str | None = None) -> str:
@@ -62,14 +71,15 @@ def difference_lines(difference: Difference, *, diffs: bool, additions: bool) ->
     """Given what differs between two generations, return it by sort; nothing for no difference."""
     files = [line for change in difference.files for line in _file(change, diffs, additions)]
     artifacts = [
-        f"{_mark(change.kind)} {change.name} {' becomes '.join(v for v in (change.before, change.after) if v)}"
+        f"{_mark(change.kind)} "
+        + one_line(f"{change.name} {' becomes '.join(v for v in (change.before, change.after) if v)}")
         for change in difference.artifacts
     ]
     return [
         *_section("Files", files),
         *_section("Artifacts", artifacts),
-        *_section("Machine", [f"{_mark(c.kind)} {c.sort} {sanitize(c.subject)}" for c in difference.outward]),
-        *_section("Checks and gates", [f"{_mark(c.kind)} {c.sort} {c.subject}" for c in difference.proofs]),
+        *_section("Machine", [f"{_mark(c.kind)} {c.sort} {one_line(c.subject)}" for c in difference.outward]),
+        *_section("Checks and gates", [f"{_mark(c.kind)} {c.sort} {one_line(c.subject)}" for c in difference.proofs]),
     ]
 
 
@@ -77,16 +87,16 @@ def manifest_lines(manifest: wire.Manifest) -> list[str]:
     """Given a manifest, return what the generation consists of."""
     files = [(f"{f.mode:04o}", f"{f.owner}:{f.group}", str(f.size), f.path) for f in manifest.files]
     return [
-        paint(f"Generation {manifest.identity}", bold=True) + f" of {manifest.node} ({manifest.role})",
+        paint(f"Generation {manifest.identity}", bold=True) + one_line(f" of {manifest.node} ({manifest.role})"),
         *_section("Files", table(files)),
         *_section("Artifacts", table([(artifact.name, artifact.version) for artifact in manifest.artifacts])),
         *_section("Links", table([(link.path, f"-> current/{link.target}") for link in manifest.links])),
         *_section(
             "Directories", table([(f"{d.mode:04o}", f"{d.owner}:{d.group}", d.path) for d in manifest.directories])
         ),
-        *_section("Users", [user.name for user in manifest.users]),
-        *_section("Units", [unit.name for unit in manifest.units]),
-        *_section("Checks", [check.name for check in manifest.checks]),
+        *_section("Users", [one_line(user.name) for user in manifest.users]),
+        *_section("Units", [one_line(unit.name) for unit in manifest.units]),
+        *_section("Checks", [one_line(check.name) for check in manifest.checks]),
         *_section("Gates", table([(gate.name, gate.kind, gate.unit) for gate in manifest.gates])),
     ]
 
@@ -102,11 +112,11 @@ def _mark(kind: Kind) -> str:
 
 def _file(change: FileChange, diffs: bool, additions: bool) -> Iterable[str]:
     note = "secret, content not shown" if change.secret and not change.note else change.note
-    yield f"{_mark(change.kind)} {change.path}" + (f"  ({note})" if note else "")
+    yield f"{_mark(change.kind)} {one_line(change.path)}" + (f"  ({note})" if note else "")
     if change.text and diffs and (change.kind is Kind.CHANGED or additions):
         for line in change.text.split("\n")[2:]:
             colour = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1])
-            yield "    " + paint(sanitize(line), colour)
+            yield "    " + paint(one_line(line), colour)
 
 
 def action_table(actions: Iterable[wire.Action]) -> list[str]:
@@ -133,9 +143,9 @@ def finding_lines(findings: Sequence[Finding]) -> list[str]:
         blocking = finding.severity is Severity.BLOCK
         label = paint("block" if blocking else "warn ", "red" if blocking else "yellow", bold=True)
         lines += [
-            f"{label}  {sanitize(finding.what)}  [{finding.code}]",
-            f"       where: {sanitize(finding.where)}",
-            f"       do:    {sanitize(finding.do)}",
+            f"{label}  {one_line(finding.what)}  [{finding.code}]",
+            f"       where: {one_line(finding.where)}",
+            f"       do:    {one_line(finding.do)}",
         ]
     blocks = sum(finding.severity is Severity.BLOCK for finding in findings)
     warnings = len(findings) - blocks
@@ -154,7 +164,7 @@ def gate_lines(node: str, gates: Sequence[wire.GateResult], generation: str | No
         )
     ]
     for names, evidence in _evidence(red):
-        lines += ["", f"evidence of {', '.join(names)}:", *(f"  | {line}" for line in evidence)]
+        lines += ["", one_line(f"evidence of {', '.join(names)}:"), *(f"  | {line}" for line in evidence)]
     health = paint("unhealthy", "red", bold=True) if red else paint("healthy", "green", bold=True)
     green = len(gates) - len(red)
     return [*lines, f"{node} is {health}: {green} of {count(len(gates), 'gate')} green, generation {short(generation)}"]
@@ -174,7 +184,7 @@ def _gate_mark(gate: wire.GateResult) -> str:
 
 
 def _tail(text: str, lines: int = 20) -> list[str]:
-    return sanitize(text.rstrip("\n")).split("\n")[-lines:]
+    return [one_line(line) for line in text.rstrip("\n").split("\n")[-lines:]]
 
 
 def outcome_lines(node: str, reply: wire.Reply, seconds: float) -> list[str]:
@@ -204,9 +214,7 @@ def outcome_lines(node: str, reply: wire.Reply, seconds: float) -> list[str]:
 
 def _kept(reply: wire.Reply) -> list[str]:
     """Return where data are that the change copied or set aside."""
-    return [
-        f"  kept {item['unit']}: {item['what']}, in {sanitize(item['path'])}" for item in reply.data.get("kept", ())
-    ]
+    return [one_line(f"  kept {item.unit}: {item.what}, in {item.path}") for item in kept_of(reply)]
 
 
 def generation_table(generations: Iterable[Generation], now: float) -> list[str]:
@@ -250,7 +258,7 @@ def status_lines(inspection: Inspection, place: str, chosen_by: str, now: float)
     )
     colours = [UNIT_COLOUR.get(unit.active, "yellow") for unit in inspection.units]
     runs = [
-        (run["name"], age(now - run["began"]), run["verb"], _outcome(run), short(run["target"]))
+        (run.name, since(run, now), run.verb, _outcome(run), short(run.target))
         for run in inspection.transactions[:RUNS_SHOWN]
     ]
     return [
@@ -260,8 +268,8 @@ def status_lines(inspection: Inspection, place: str, chosen_by: str, now: float)
     ]
 
 
-def _outcome(run: Mapping[str, Any]) -> str:
-    return str(run["outcome"] or ("under way" if run.get("running") else "unfinished"))
+def _outcome(run: Run) -> str:
+    return run.outcome or ("under way" if run.running else "unfinished")
 
 
 def _first_step(place: str) -> str:
@@ -271,6 +279,8 @@ def _first_step(place: str) -> str:
 def log_line(event: wire.Event) -> str:
     """Given a log event, return its line: time, unit and message."""
     seconds = event.data.get("time")
-    stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds)) if isinstance(seconds, int | float) else ""
-    words = (stamp, paint(sanitize(str(event.data.get("unit") or "")), "cyan"), sanitize(event.message))
+    stamp = moment(seconds) if isinstance(seconds, int | float) else ""
+    # What goes on in a second line stands apart, so that it cannot be taken for the line of another unit.
+    message = sanitize(event.message).replace("\n", f"\n{' ' * BELOW}")
+    words = (stamp, paint(one_line(str(event.data.get("unit") or "")), "cyan"), message)
     return " ".join(word for word in words if word)

@@ -12,7 +12,7 @@ import shlex
 import subprocess
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Protocol
@@ -21,7 +21,7 @@ from obstack.agent import wire
 from obstack.agent.paths import Paths
 from obstack.edges import ssh_loader
 from obstack.edges.agent_archive import PackedAgent, packed_agent
-from obstack.edges.conversation import Conversation, Unintelligible
+from obstack.edges.conversation import Bounds, Conversation, Unintelligible
 from obstack.edges.interruption import Interruption, held_back
 from obstack.edges.ssh_faults import Login, ended, refused, silent, unintelligible
 from obstack.errors import Unreachable
@@ -47,6 +47,8 @@ NEW_CONNECTION: Final = ("ControlMaster=no", "ControlPath=none", "ConnectTimeout
 CONFIRM_S: Final = 12
 SILENCE_S: Final = 120.0
 """So long a machine may say nothing while its connection stands; its agent says at least that it is alive."""
+HOST: Final = Bounds(line=4 << 20, messages=20_000, served=64, confirmed=4, asked=2, patience_s=3600.0)
+"""Of a host, which the server does not trust. It says some hundred things, and that it is alive four times a minute."""
 COMPLAINTS: Final = 1 << 16
 """So much of the end of what ssh complained is looked at."""
 END_S: Final = 15
@@ -122,7 +124,14 @@ class SshChannel:
                 )
             hooks = {"agent-absent": _sending(agent), "agent-installed": _asking_anew, "refused": self._refused}
             conversation = Conversation(
-                process, request, contents, on_event, confirm=self._reachable, hooks=hooks, silence_s=self.silence_s
+                process,
+                request,
+                contents,
+                on_event,
+                confirm=self._reachable,
+                hooks=hooks,
+                silence_s=self.silence_s,
+                bounds=bounds_of(request),
             )
             self._interruption.concern(conversation.interrupt, process.kill)
             try:
@@ -134,6 +143,8 @@ class SshChannel:
             finally:
                 conversation.close()
                 _end(process)
+            if reply is None and conversation.endless:
+                raise unintelligible(self._login, "it comes to no end", _end_of(complaints))
             if reply is None and conversation.silent:
                 raise silent(self._login, self.silence_s, _end_of(complaints))
             if reply is None:
@@ -192,6 +203,16 @@ class SshChannel:
     def _refused(self, conversation: Conversation, message: dict[str, Any]) -> None:
         del conversation
         raise refused(self._login, str(message.get("code")), str(message.get("detail")))
+
+
+def bounds_of(request: wire.Request) -> Bounds:
+    """Given a request to a host, return what its agent may demand: amply what an honest one could, and not more."""
+    manifest = request.manifest
+    units_s = sum(unit.start_timeout_s + unit.stop_timeout_s for unit in manifest.units) if manifest else 0
+    proofs_s = sum(check.timeout_s for check in manifest.checks) if manifest else 0
+    gates_s = max((gate.deadline_s for gate in manifest.gates), default=0) if manifest else 0
+    # All of it once for the way there and once for the way back.
+    return replace(HOST, patience_s=HOST.patience_s + request.wait_s + 2 * (units_s + proofs_s + gates_s))
 
 
 def _end_of(complaints: IO[bytes]) -> bytes:

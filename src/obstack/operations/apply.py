@@ -3,11 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 
 from obstack.agent import wire
 from obstack.operations.asking import ask
 from obstack.operations.desired import Desired
 from obstack.ports import Channel, Reporter
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Something of a unit's data that a run has kept: what it is, and where."""
+
+    unit: str
+    what: str
+    path: str
+
+
+def kept_of(reply: wire.Reply) -> tuple[Kept, ...]:
+    """Given the reply to a change, return what was kept of units' data; what has another form tells nothing."""
+    items = reply.data.get("kept")
+    try:
+        return tuple(wire.decode(Kept, item) for item in items) if isinstance(items, list) else ()
+    except wire.WireError:
+        return ()
 
 
 def apply(

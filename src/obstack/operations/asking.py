@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from obstack.agent import wire
-from obstack.errors import FAMILIES, Bug, StackError
+from obstack.errors import FAMILIES, Bug, StackError, Unreachable
 from obstack.ports import Channel, Contents, Reporter
+
+T = TypeVar("T")
 
 
 def ask(
@@ -35,6 +37,29 @@ def ask(
 def read(channel: Channel, verb: str, reporter: Reporter, params: dict[str, Any] | None = None) -> wire.Reply:
     """Ask for something that changes nothing and return the reply. Raises the reply's fault."""
     return demand(ask(channel, wire.Request(verb, params or {}), reporter))
+
+
+def taken(channel: Channel, take: Callable[[], T]) -> T:
+    """Given what takes a reply's data apart, return its result.
+
+    The data may come from a machine that was broken into. Raises Unreachable when they have not the form that an agent
+    gives them.
+    """
+    try:
+        return take()
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise Unreachable(
+            code="agent-unintelligible",
+            what=f"What the machine answers is not what an agent answers: {error}.",
+            where=channel.node,
+            state="nothing was changed",
+            do="look at the machine itself: its agent was replaced, or is of another version",
+        ) from error
+
+
+def contents_of(reply: wire.Reply) -> dict[str, bytes]:
+    """Given a reply that brings contents of files, return them by digest. Raises LookupError and AttributeError."""
+    return {digest: str(text).encode("utf-8", "replace") for digest, text in reply.data["contents"].items()}
 
 
 def demand(reply: wire.Reply) -> wire.Reply:

@@ -8,8 +8,9 @@ from typing import Any
 
 from obstack.agent import wire
 from obstack.catalog.modules import ModuleSet
-from obstack.operations.asking import read
+from obstack.operations.asking import read, taken
 from obstack.plan.detection import Detected, decide_detected, left_out, looks_of, missing, proposal
+from obstack.plan.facts import shaped
 from obstack.ports import Channel, HostEditor, KeyChange, Reporter
 
 
@@ -30,7 +31,7 @@ def detect(channel: Channel, modules: ModuleSet, reporter: Reporter) -> Detectio
     """
     reporter.step(f"Looking at {channel.node}")
     reply = read(channel, "detect", reporter, {"looks": looks(modules)})
-    return judge_seen(channel.node, modules, reply.data)
+    return taken(channel, lambda: judge_seen(channel.node, modules, reply.data))
 
 
 def looks(modules: ModuleSet) -> list[Any]:
@@ -39,9 +40,9 @@ def looks(modules: ModuleSet) -> list[Any]:
 
 
 def judge_seen(node: str, modules: ModuleSet, seen: Mapping[str, Any]) -> Detection:
-    """Given what an agent answered (`sightings` and `facts`), return what it means. Raises WireError for other data."""
+    """Given what an agent answered (`sightings` and `facts`), return what it means. Raises ValueError, LookupError."""
     sightings = [wire.decode(wire.Sighting, item) for item in seen["sightings"]]
-    facts = [wire.decode(wire.Fact, item) for item in seen["facts"]]
+    facts = [shaped(wire.decode(wire.Fact, item)) for item in seen["facts"]]
     detected = decide_detected([shipped.module for shipped in modules.values()], sightings)
     return Detection(node, detected, proposal(detected, facts), left_out(detected))
 

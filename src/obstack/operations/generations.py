@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from obstack.agent import wire
-from obstack.operations.asking import ask, demand, read
+from obstack.operations.asking import ask, contents_of, demand, read, taken
 from obstack.plan.diff import Difference, decide_difference
 from obstack.ports import Channel, Reporter
 
@@ -23,22 +22,25 @@ class Generation:
 def list_generations(channel: Channel, reporter: Reporter) -> tuple[Generation, ...]:
     """Return the generations that the node keeps, the one committed last first."""
     reply = read(channel, "generations", reporter)
-    return tuple(wire.decode(Generation, item) for item in reply.data["generations"])
+    return taken(channel, lambda: tuple(wire.decode(Generation, item) for item in reply.data["generations"]))
 
 
 def show_generation(channel: Channel, identity: str, reporter: Reporter) -> wire.Manifest:
     """Given the beginning of an identity, return that generation's manifest. Raises UsageError when none fits."""
     reply = read(channel, "manifest", reporter, {"generation": identity})
-    return wire.decode(wire.Manifest, reply.data["manifest"])
+    return taken(channel, lambda: wire.decode(wire.Manifest, reply.data["manifest"]))
 
 
 def compare_generations(channel: Channel, before: str, after: str, reporter: Reporter) -> Difference:
     """Given the beginnings of two identities, return what differs; what is secret is not among the contents."""
     reply = read(channel, "diff", reporter, {"from": before, "to": after})
-    return decide_difference(
-        wire.decode(wire.Manifest, reply.data["from"]),
-        wire.decode(wire.Manifest, reply.data["to"]),
-        *(_contents(reply.data["contents"]),) * 2,
+    return taken(
+        channel,
+        lambda: decide_difference(
+            wire.decode(wire.Manifest, reply.data["from"]),
+            wire.decode(wire.Manifest, reply.data["to"]),
+            *(contents_of(reply),) * 2,
+        ),
     )
 
 
@@ -47,8 +49,4 @@ def prune_generations(
 ) -> tuple[str, ...]:
     """Drop all but the newest `keep` generations and what only they used; return the identities dropped."""
     reply = demand(ask(channel, wire.Request("prune", {"keep": keep}, who=who, wait_s=wait_s), reporter))
-    return tuple(reply.data.get("removed", ()))
-
-
-def _contents(data: dict[str, Any]) -> dict[str, bytes]:
-    return {digest: str(text).encode() for digest, text in data.items()}
+    return taken(channel, lambda: tuple(str(identity) for identity in reply.data.get("removed", ())))

@@ -4,12 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from obstack.agent import wire
 from obstack.agent.services import UnitState
-from obstack.operations.asking import read
+from obstack.operations.asking import read, taken
+from obstack.plan.facts import shaped
 from obstack.ports import Channel, Reporter
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run that the node remembers. `running` tells one that is under way from one that died."""
+
+    sequence: int
+    name: str
+    verb: str
+    who: str
+    began: float | None
+    ended: float | None
+    outcome: str | None
+    running: bool
+    previous: str | None
+    target: str | None
+    evidence: bool
 
 
 @dataclass(frozen=True)
@@ -21,7 +38,7 @@ class Inspection:
     manifest: wire.Manifest | None
     drift: tuple[wire.Drift, ...]
     units: tuple[UnitState, ...]
-    transactions: tuple[dict[str, Any], ...]
+    transactions: tuple[Run, ...]
     facts: tuple[wire.Fact, ...]
 
     @property
@@ -36,16 +53,21 @@ def inspect(channel: Channel, reporter: Reporter, *, question: Mapping[str, Sequ
     With a question (the names of units, paths, packages and commands to look for) the facts are gathered too.
     """
     reply = read(channel, "inspect", reporter, {} if question is None else {"facts": dict(question)})
+    return taken(channel, lambda: _inspection(channel.node, reply))
+
+
+def _inspection(node: str, reply: wire.Reply) -> Inspection:
+    """The node is called what the channel calls it: no machine tells under whose name it is shown."""
     data = reply.data
     manifest = data.get("manifest")
     return Inspection(
-        node=manifest["node"] if manifest else channel.node,
+        node=node,
         generation=reply.generation,
         manifest=wire.decode(wire.Manifest, manifest) if manifest else None,
         drift=reply.drift,
         units=tuple(wire.decode(UnitState, unit) for unit in data.get("units", ())),
-        transactions=tuple(data.get("transactions", ())),
-        facts=tuple(wire.decode(wire.Fact, fact) for fact in data.get("facts", ())),
+        transactions=tuple(wire.decode(Run, run) for run in data.get("transactions", ())),
+        facts=tuple(shaped(wire.decode(wire.Fact, fact)) for fact in data.get("facts", ())),
     )
 
 

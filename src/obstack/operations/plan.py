@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from obstack.operations.asking import read
+from obstack.operations.asking import contents_of, read, taken
 from obstack.operations.desired import Desired
 from obstack.operations.inspection import Inspection, inspect
 from obstack.plan.explain import Plan, decide_plan
@@ -37,4 +37,4 @@ def _changed_contents(
     if not paths:
         return {}
     reply = read(channel, "contents", reporter, {"paths": paths})
-    return {digest: str(text).encode() for digest, text in reply.data["contents"].items()}
+    return taken(channel, lambda: contents_of(reply))

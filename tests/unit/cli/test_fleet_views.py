@@ -16,7 +16,7 @@ from obstack.cli.fleet_views import (
 )
 from obstack.errors import Unreachable
 from obstack.operations.fleet import BY_BUNDLE, SKIPPED, UNREACHABLE, NodeResult, result_of
-from obstack.operations.inspection import Inspection
+from obstack.operations.inspection import Inspection, Run
 from obstack.plan.explain import Plan, decide_plan
 
 NEW = "2" * 64
@@ -104,7 +104,7 @@ def test_the_table_says_who_is_where_and_below_it_what_to_do() -> None:
 
 def inspection(node: str, *drift: Drift) -> NodeResult[Inspection]:
     units = (UnitState("node-exporter", "active", "running", 7), UnitState("nginx", "failed", "failed", 0))
-    run = {"name": "1", "verb": "apply", "outcome": "committed", "began": 940.0}
+    run = Run(1, "1", "apply", "root", 940.0, 941.0, "committed", False, None, NEW, False)
     return NodeResult(node, "ok", Inspection(node, NEW, None, drift, units, (run,), ()))
 
 

@@ -35,7 +35,7 @@ from obstack.cli.views import (
     status_lines,
 )
 from obstack.operations.generations import Generation
-from obstack.operations.inspection import Inspection
+from obstack.operations.inspection import Inspection, Run
 from obstack.plan.explain import decide_plan
 from obstack.plan.preflight import Finding, Severity
 
@@ -221,9 +221,9 @@ def test_status_shows_root_units_and_last_runs() -> None:
         drift=(),
         units=(UnitState("prometheus", "active", "running", 42), UnitState("nginx", "failed", "failed")),
         transactions=(
-            {"name": "000003-2", "verb": "apply", "outcome": None, "target": NEW, "began": 7190.0, "running": True},
-            {"name": "000002-20261124T101500Z", "verb": "apply", "outcome": "committed", "target": OLD, "began": 900.0},
-            {"name": "000001-20261124T100000Z", "verb": "apply", "outcome": None, "target": NEW, "began": 0.0},
+            Run(3, "000003-2", "apply", "root", 7190.0, None, None, True, OLD, NEW, False),
+            Run(2, "000002-20261124T101500Z", "apply", "root", 900.0, 901.0, "committed", False, None, OLD, False),
+            Run(1, "000001-20261124T100000Z", "apply", "root", 0.0, None, None, False, None, NEW, False),
         ),
         facts=(),
     )

@@ -9,7 +9,7 @@ from obstack.agent.wire import encode
 from obstack.cli.composition import load_modules, module_cache, open_channel
 from obstack.cli.host.common import find_configuration, host_channel, host_files, read_configuration
 from obstack.cli.options import Target
-from obstack.cli.output import paint, sanitize, table
+from obstack.cli.output import one_line, paint, table
 from obstack.ports import Reporter
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def detection_lines(detection: Detection, name: str) -> Iterator[str]:
     from obstack.edges.configfile.editing import block
 
     if not detection.detected:
-        yield f"{sanitize(detection.node)}: no module has anything to look for"
+        yield f"{one_line(detection.node)}: no module has anything to look for"
         return
     rows: list[tuple[str, str, str, str]] = []
     colours: list[str | None] = []
@@ -70,8 +70,8 @@ def detection_lines(detection: Detection, name: str) -> Iterator[str]:
     yield from (paint(line, colour) for line, colour in zip(lines, colours, strict=True))
     yield ""
     if detection.proposed:
-        yield f"What the file of {sanitize(detection.node)} should say:"
-        yield from (f"  {sanitize(line)}" for line in block(detection.proposed))
+        yield f"What the file of {one_line(detection.node)} should say:"
+        yield from (f"  {one_line(line)}" for line in block(detection.proposed))
     for one in detection.left_out:
         needed = " ".join(f"--set {option}=…" for option in one.needed)
         yield f"{one.module} needs more: observability module enable {one.module} --host {name} {needed}"
