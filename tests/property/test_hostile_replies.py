@@ -102,11 +102,13 @@ def inspections(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
-FACTS = {
-    name: JSON.map(lambda value, name=name: wire.Fact(name, "known", value))
-    | lies(form).map(lambda held, name=name: wire.Fact(name, "known", wire.encode(held)["value"]))
-    for name, form in FORMS.items()
-}
+def told(name: str, form: type[Any]) -> st.SearchStrategy[wire.Fact]:
+    """Given a fact's name and form, return facts with values of that form and of any other."""
+    fitting = lies(form).map(lambda held: wire.encode(held)["value"])
+    return st.builds(wire.Fact, st.just(name), st.just("known"), JSON | fitting)
+
+
+FACTS = {name: told(name, form) for name, form in FORMS.items()}
 MANIFESTS = lies(wire.Manifest)
 SIGHTINGS = lies(wire.Sighting)
 FAULTS = st.none() | st.builds(
