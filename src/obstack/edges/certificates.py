@@ -7,9 +7,11 @@ The clock is passed in, so that equal input gives equal decisions.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Final, Protocol
 
 from cryptography import x509
@@ -52,6 +54,9 @@ class Keeper(Protocol):
     def forget(self, name: str) -> bool:
         """Given a name, remove what is kept under it and return whether there was anything."""
 
+    def drawing(self) -> AbstractContextManager[None]:
+        """Return the context in which alone something is drawn: no other run draws meanwhile."""
+
 
 class InternalAuthority:
     """The certificate authorities of one site. Each is made when it first signs, and read once."""
@@ -61,6 +66,7 @@ class InternalAuthority:
         self._keeper = keeper
         self._site = site
         self._read: dict[str, Pair] = {}
+        self._drawing = False
 
     def certificate(
         self,
@@ -77,12 +83,27 @@ class InternalAuthority:
         purpose, lives no longer than it may, was signed by the authority in force, and has more than a third of its
         life left; else a new one, with a new key, is made and kept.
         """
-        moment = _moment(now)
-        authority, authority_key = self._authority(by, moment)
-        names = tuple(dict.fromkeys(names))
+        moment, names = _moment(now), tuple(dict.fromkeys(names))
+        found = self._found(name, names, moment, lifetime, purpose, by)
+        if found is not None:
+            return found
+        with self._turn():
+            found = self._found(name, names, moment, lifetime, purpose, by)  # another run may have been faster
+            return found or self._draw(name, names, moment, lifetime, purpose, by)
+
+    def _found(
+        self, name: str, names: Sequence[str], moment: datetime.datetime, lifetime: float, purpose: Purpose, by: Signer
+    ) -> Certificate | None:
+        authority, _ = self._authority(by, moment)
         kept = _open(self._keeper.kept(name))
-        if kept is not None and _serves(kept[0], authority, names, purpose, moment, lifetime):
-            return _certificate(kept[0], kept[1], authority)
+        if kept is None or not _serves(kept[0], authority, names, purpose, moment, lifetime):
+            return None
+        return _certificate(kept[0], kept[1], authority)
+
+    def _draw(
+        self, name: str, names: Sequence[str], moment: datetime.datetime, lifetime: float, purpose: Purpose, by: Signer
+    ) -> Certificate:
+        authority, authority_key = self._authority(by, moment)
         key = ec.generate_private_key(ec.SECP256R1())
         builder = _leaf(names, authority.subject, key, moment, lifetime, purpose)
         identifier = authority.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
@@ -98,14 +119,23 @@ class InternalAuthority:
         the others are.
         """
         moment = _moment(now)
-        kept = _open(self._keeper.kept(name))
-        if kept is not None and _serves(kept[0], kept[0], (name,), "client", moment, lifetime):
-            return _certificate(*kept)
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = _subject(name)
-        certificate = _leaf((name,), subject, key, moment, lifetime, "client").sign(key, hashes.SHA256())
-        self._keeper.keep(name, _pem(certificate, key))
+        found = self._own(name, moment, lifetime)
+        if found is not None:
+            return found
+        with self._turn():
+            found = self._own(name, moment, lifetime)
+            if found is not None:
+                return found
+            key = ec.generate_private_key(ec.SECP256R1())
+            subject = _subject(name)
+            certificate = _leaf((name,), subject, key, moment, lifetime, "client").sign(key, hashes.SHA256())
+            self._keeper.keep(name, _pem(certificate, key))
         return _certificate(certificate, key)
+
+    def _own(self, name: str, moment: datetime.datetime, lifetime: float) -> Certificate | None:
+        kept = _open(self._keeper.kept(name))
+        serves = kept is not None and _serves(kept[0], kept[0], (name,), "client", moment, lifetime)
+        return _certificate(*kept) if kept is not None and serves else None
 
     def authority_pem(self, by: Signer, now: float) -> str:
         """Given a signer and the time, return the authority's certificate, made now when there is none."""
@@ -130,9 +160,8 @@ class InternalAuthority:
 
         Raises ChangeFailed.
         """
-        for name in names:
-            self._read.pop(name, None)
-        return tuple(name for name in names if self._keeper.forget(name))
+        with self._turn():
+            return tuple(name for name in names if self._keeper.forget(name))
 
     def forget_host(self, host: str) -> tuple[str, ...]:
         """Given a host that is no longer monitored, remove its certificates and keys; return which there were.
@@ -144,16 +173,41 @@ class InternalAuthority:
 
     def _authority(self, by: Signer, moment: datetime.datetime) -> Pair:
         """Return the authority; it is made anew when it would not outlive a leaf signed today."""
+        found = self._lasting(by, moment)
+        if found is not None:
+            return found
+        with self._turn():
+            found = self._lasting(by, moment)
+            if found is None:
+                key = ec.generate_private_key(ec.SECP256R1())
+                title = "internal authority" if by == "site" else "scrape authority"
+                found = _sign_authority(key, f"{self._site} {title}", moment), key
+                self._keeper.keep(_KEPT_AS[by], _pem(*found))
+                self._read[_KEPT_AS[by]] = found
+        return found
+
+    def _lasting(self, by: Signer, moment: datetime.datetime) -> Pair | None:
         place = _KEPT_AS[by]
         kept = self._read.get(place) or _open(self._keeper.kept(place))
         longest = datetime.timedelta(seconds=LONGEST_LIFE)
         if kept is None or kept[0].not_valid_before_utc > moment or kept[0].not_valid_after_utc <= moment + longest:
-            key = ec.generate_private_key(ec.SECP256R1())
-            title = "internal authority" if by == "site" else "scrape authority"
-            kept = _sign_authority(key, f"{self._site} {title}", moment), key
-            self._keeper.keep(place, _pem(*kept))
+            return None
         self._read[place] = kept
         return kept
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Hold the right to draw. What another run may have drawn meanwhile is read anew."""
+        if self._drawing:
+            yield
+            return
+        with self._keeper.drawing():
+            self._drawing = True
+            self._read.clear()
+            try:
+                yield
+            finally:
+                self._drawing = False
 
 
 def _moment(now: float) -> datetime.datetime:

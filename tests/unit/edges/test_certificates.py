@@ -2,6 +2,7 @@ import contextlib
 import ipaddress
 import ssl
 import time
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from cryptography import x509
@@ -32,6 +33,9 @@ class Memory:
 
     def forget(self, name: str) -> bool:
         return self.content.pop(name, None) is not None
+
+    def drawing(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
 
 def issue(memory: Memory, names: tuple[str, ...] = NAMES, now: float = NOW, site: str = "observability") -> Certificate:

@@ -8,16 +8,22 @@ import os
 import re
 import secrets
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from obstack.agent import durable
 from obstack.agent.faults import AgentError
-from obstack.errors import ChangeFailed, UsageError
+from obstack.agent.lock import holder_pid
+from obstack.errors import ChangeFailed, LockHeld, UsageError
 from obstack.model.scalars import NAME_PATTERN
 
 LONGEST_FILE: Final = 1 << 20
+
+DRAWING_LOCK: Final = ".kept/drawing-lock"
+DRAWING_S: Final = 60.0
+POLL_S: Final = 0.02
 
 
 class PrivateFolder:
@@ -137,6 +143,34 @@ class PrivateFolder:
                 yield True
         finally:
             os.close(descriptor)
+
+    @contextlib.contextmanager
+    def drawing(self, limit_s: float = DRAWING_S) -> Iterator[None]:
+        """Hold the right to draw what is made once and kept, while the context lasts: two would draw it twice.
+
+        It is held for moments, so that others wait for it. Raises LockHeld, naming the holder, when one holds it for
+        longer than `limit_s`, and ChangeFailed.
+        """
+        deadline = time.monotonic() + limit_s
+        while True:
+            with self.turn(DRAWING_LOCK, wait=False) as held:
+                if held:
+                    yield
+                    return
+            if time.monotonic() >= deadline:
+                raise self._being_drawn(limit_s)
+            time.sleep(POLL_S)
+
+    def _being_drawn(self, limit_s: float) -> LockHeld:
+        pid = holder_pid(str(self.path / DRAWING_LOCK))
+        holder = f"process {pid}" if pid else "another process"
+        return LockHeld(
+            code="drawing-lock-held",
+            what=f"For {limit_s:g} s {holder} has been drawing certificates or hashes of this configuration.",
+            where=self.place(DRAWING_LOCK),
+            state="nothing was drawn, and no machine was touched",
+            do=f"ps -fp {pid}    and run the command again when it has ended" if pid else "run the command again",
+        )
 
     def unusable(self, name: str, why: str) -> UsageError:
         """Return the error for a file that holds no secret."""

@@ -150,6 +150,10 @@ class SecretStore:
         """Given the name of something kept, remove it; return whether there was anything. Raises ChangeFailed."""
         return self.folder.remove(f"{KEPT}/{_safe(name, _KEPT_NAME)}")
 
+    def drawing(self) -> AbstractContextManager[None]:
+        """Return the context in which alone something is drawn that is kept: whoever waited looks again first."""
+        return self.folder.drawing()
+
     def rotating(self) -> AbstractContextManager[bool]:
         """Return the context of who rotates, or settles what a rotation left; it tells whether nobody else is at it."""
         return self.folder.turn(_ROTATION_LOCK, wait=False)
@@ -173,10 +177,14 @@ class SecretStore:
         stored = self._stored_hashes(f"{user}-hash")
         if belongs in stored:
             return Login(user, stored[belongs], password)
-        hashed = bcrypt.hashpw(value, bcrypt.gensalt(rounds)).decode()
-        before = {} if old is None else {self._belongs(user, old.reveal().encode())}
-        hashes = {key: text for key, text in stored.items() if key in before} | {belongs: hashed}
-        self.keep(f"{user}-hash", json.dumps(hashes).encode() + b"\n")
+        with self.drawing():
+            stored = self._stored_hashes(f"{user}-hash")
+            if belongs in stored:
+                return Login(user, stored[belongs], password)
+            hashed = bcrypt.hashpw(value, bcrypt.gensalt(rounds)).decode()
+            before = {} if old is None else {self._belongs(user, old.reveal().encode())}
+            hashes = {key: text for key, text in stored.items() if key in before} | {belongs: hashed}
+            self.keep(f"{user}-hash", json.dumps(hashes).encode() + b"\n")
         return Login(user, hashed, password)
 
     def _belongs(self, user: str, value: bytes) -> str:
