@@ -252,6 +252,53 @@ class ConfigurationFolder(Protocol):
 
 
 @dataclass(frozen=True)
+class Plaintext:
+    """A secret as plain text: in which file, on which line, at which path of the site; `beside` is its login's name."""
+
+    file: str
+    line: int
+    path: Place
+    value: Secret
+    beside: str = ""
+
+
+@dataclass(frozen=True)
+class Move:
+    """A secret that was moved: where it stood, and the name that stands there now."""
+
+    found: Plaintext
+    name: str
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """A place where a moved value is to be seen still: a file, and its line, 0 for one that is no text."""
+
+    file: str
+    line: int
+    name: str
+
+
+class PlaintextFiles(Protocol):
+    """The files of a configuration, and the copies of them that this program has made."""
+
+    def find(self, is_secret: Callable[[Place], bool]) -> tuple[Plaintext, ...]:
+        """Given what tells the paths of secrets, return every one that stands there as plain text.
+
+        Raises ConfigurationError for a file that cannot be read.
+        """
+
+    def replace(self, moves: Sequence[Move]) -> None:
+        """Given moves of one file, write it with the references in place of the values. Raises UsageError."""
+
+    def left(self, values: Mapping[str, Secret]) -> tuple[Leftover, ...]:
+        """Given values by name, return where one of them is to be seen still, in any file of the folder."""
+
+    def in_git(self, files: Sequence[str]) -> tuple[str, ...]:
+        """Return those of the files that git knows."""
+
+
+@dataclass(frozen=True)
 class KeyChange:
     """A change of one key: `path` leads to it through mappings; it gets `value`, or goes when `gone`.
 

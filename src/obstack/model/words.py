@@ -8,8 +8,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 SECRET_WORDS: Final = r"passw(?:or)?d|passphrase|secret|token|credentials?|api_?key|private_?key"
+_REFERENCE: Final = r"[\"']?(?-i:secret:[a-z][a-z0-9-]{0,62})(?![^\s\"',}\]])"
 _SECRET_LINE: Final = re.compile(
-    rf"((?:{SECRET_WORDS})[\w-]*(?:[\"']\s*:\s*|\s*:\s+))(?!\s|[\"']?secret:[a-z])\S.*", re.IGNORECASE
+    rf"((?:{SECRET_WORDS})[\w-]*(?:[\"']\s*:\s*|\s*:\s+))(?!\s|{_REFERENCE})\S.*", re.IGNORECASE
 )
 _URL_LOGIN: Final = re.compile(r"(?<=://)[^/@\s]+@")
 _LONGEST_SHOWN: Final = 60

@@ -13,6 +13,10 @@ COMMANDS: dict[str, Command] = {
     "rotate": Command(
         "obstack.cli.secrets.rotate", "Give secrets new values, which take the old ones' place once they are proven."
     ),
+    "migrate": Command(
+        "obstack.cli.secrets.migrate",
+        "Move secrets that stand in configuration files as plain text to where secrets are kept.",
+    ),
     "check": Command("obstack.cli.secrets.check", "Judge all secrets; exit 1 when something is wrong with one."),
 }
 """Every command of the group; the module is imported when it is used."""

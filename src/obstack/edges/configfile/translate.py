@@ -60,6 +60,8 @@ def translate(error: ErrorDetails, root: type[Section] = Site) -> Translation:
     message, remedy = _describe(error, key, None if secret else error["input"], root)
     if not secret:
         message += f", but is {show(error['input'])}"
+    elif len(path) > 1 and path[-2] == "options":
+        remedy = f"Write a reference to the secret: {path[-1]}: secret:NAME"
     return Translation(Finding(path, message, remedy or _example(path, key)), secret)
 
 
