@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from obstack.cli.door_page import front_door_page
 from obstack.cli.lazy import DocumentedCommand
 from obstack.cli.main import cli
 from obstack.cli.module_view import modules_page
@@ -96,6 +97,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "exit-codes.md": exit_codes_page,
     "configuration.md": lambda: configuration_page(GENERATED),
     "configuration.schema.json": lambda: _schema_page(json_schema()),
+    "front-door.md": lambda: front_door_page(GENERATED),
     "hosts.md": lambda: hosts_page(GENERATED),
     "host.schema.json": lambda: _schema_page(host_schema()),
     "modules.md": lambda: modules_page(GENERATED),

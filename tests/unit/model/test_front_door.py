@@ -49,6 +49,11 @@ def test_the_passwords_of_machines_are_secrets_of_the_site() -> None:
             "gate probes",
         ),
         ({"plain_http": True}, ("front_door", "plain_http"), "trusted_proxies"),
+        (
+            {"plain_http": True, "trusted_proxies": ["192.0.2.7"], "certificate": {"mode": "acme"}},
+            ("front_door", "certificate", "mode"),
+            "shows its own certificate",
+        ),
     ],
 )
 def test_what_does_not_fit_together_is_found(door: dict[str, Any], path: tuple[str | int, ...], says: str) -> None:
