@@ -1,7 +1,7 @@
 """Runs on a test machine in the place of Prometheus, of the machine's standard library alone.
 
-It answers with a page like those of Prometheus's own interface (Debian's packages come without), which shows what it was
-asked with; and with an echo by WebSocket, which no program behind the front door offers yet.
+It answers with a page like those of Prometheus's own interface (Debian's packages come without), which shows what it
+was asked with; and with an echo by WebSocket, which no program behind the front door offers yet.
 """
 
 import base64

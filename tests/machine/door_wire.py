@@ -1,10 +1,11 @@
 """Runs on a test machine, of its standard library alone: what no client of HTTP says, said to the front door.
 
 `door_wire.py WHAT` takes a JSON document on standard input ({"host", "address", ...}) and prints one:
-`hellos` which versions and ciphers of TLS are spoken; `texts` the answers to {"texts": [[port, text]]} as they come, with
-TLS on port 443 unless the text begins with `GET /plain`; `socket` the answers to {"text", "frame"}.
+`hellos` which versions and ciphers of TLS are spoken; `texts` the answers to {"texts": [[port, text]]} as they come,
+with TLS on port 443 unless the text begins with `GET /plain`; `socket` the answers to {"text", "frame"}.
 """
 
+import contextlib
 import json
 import socket
 import ssl
@@ -60,11 +61,12 @@ def texts(order: dict[str, Any]) -> list[str]:
             wire = connect(order, ssl.create_default_context(cafile=AUTHORITY))
         else:
             wire = socket.create_connection((order["address"], port), 10)
-        wire.sendall(text.encode())
         heard = b""
-        while part := wire.recv(65536):
-            heard += part
-        wire.close()
+        # Whoever has been refused with something still to say is cut off.
+        with contextlib.suppress(ConnectionError), wire:
+            wire.sendall(text.encode())
+            while part := wire.recv(65536):
+                heard += part
         told.append(heard.decode("latin-1"))
     return told
 

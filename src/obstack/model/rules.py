@@ -357,13 +357,6 @@ def _proxies(site: Site) -> Iterator[Finding]:
             "Add the address of the proxy that does TLS, for example: trusted_proxies: [192.0.2.7]",
             rests_on=(("front_door", "trusted_proxies"),),
         )
-    if site.front_door.plain_http and site.front_door.certificate.mode == "acme":
-        yield Finding(
-            ("front_door", "certificate", "mode"),
-            "must not be acme with front_door.plain_http: the proxy before the front door shows its own certificate",
-            "Write mode: internal, or take plain_http away.",
-            ("front_door", "plain_http"),
-        )
 
 
 def _certificate(site: Site) -> Iterator[Finding]:

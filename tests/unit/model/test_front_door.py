@@ -52,7 +52,7 @@ def test_the_passwords_of_machines_are_secrets_of_the_site() -> None:
         (
             {"plain_http": True, "trusted_proxies": ["192.0.2.7"], "certificate": {"mode": "acme"}},
             ("front_door", "certificate", "mode"),
-            "shows its own certificate",
+            "shows no certificate",
         ),
     ],
 )
