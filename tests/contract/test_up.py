@@ -123,8 +123,10 @@ def test_it_comes_up_and_lets_in_whom_it_names(begun: Begun) -> None:
 
     assert document["outcome"] == "committed"
     assert document["urls"]["front door"] == f"https://localhost:{PORT_BASE}/"
+    password = (stack.folder / document["login"]["kept_in"]).read_text().strip()
+    assert password not in json.dumps(document)
     for url in (document["urls"]["front door"], document["urls"]["Alertmanager"]):
-        assert stack.get(url, document, document["login"]["password"]) == 200
+        assert stack.get(url, document, password) == 200
         assert stack.get(url, document, "wrong") == 401
 
 

@@ -98,7 +98,6 @@ def describe(target: Target, site: Site, secrets: SecretStore, reply: wire.Reply
         },
         "login": {
             "user": user.name,
-            "password": secrets.need(name).reveal(),
             "kept_in": shown(secrets.place(name)),
         },
         "authority": authority,
@@ -137,8 +136,7 @@ def lines(document: dict[str, Any]) -> list[str]:
         "",
         *table(list(document["urls"].items())),
         "",
-        f"login      {login['user']} / {login['password']}",
-        f"           kept in {login['kept_in']}",
+        f"login      {login['user']}, password in {login['kept_in']}",
         f"authority  {document['authority']}",
         "           signs the front door; a browser that does not know it warns",
         "",
