@@ -21,6 +21,7 @@ from obstack.errors import Unreachable
 from obstack.operations.audit import show_log, verify_log
 from obstack.plan.audit import Entry, Verdict
 from obstack.ports import Contents
+from obstack.render.recovery import SANDBOX
 
 pytestmark = [pytest.mark.machine, pytest.mark.security]
 
@@ -210,8 +211,11 @@ def test_a_run_that_a_power_cut_ended_is_entered_at_the_next_boot(audited: Audit
     channel = audited.way.channel(environment={"OBSERVABILITY_CRASH_AT": "audit"})
     with pytest.raises(Unreachable):
         channel.ask(small("died").request, small("died").contents, lambda _: None)
-    before = len(audited.lines())
-    assert audited.way.machine.succeed(["python3", "-I", AGENT, "boot-recover"]).stdout == "committed\n"
+    before, machine = len(audited.lines()), audited.way.machine
+    machine.succeed(f"printf '{{\"sequence\":' >> {LOG}")  # what the power cut tore
+    fences = f"--property=CapabilityBoundingSet={' '.join(SANDBOX.capabilities)}"
+    recovery = ["systemd-run", "--quiet", "--wait", "--pipe", fences, "python3", "-I", AGENT, "boot-recover"]
+    assert machine.succeed(recovery).stdout == "committed\n"
     last = audited.entries()[-1]
     assert len(audited.lines()) == before + 1
     assert (last.verb, last.outcome, last.who["name"]) == ("apply", "committed", "a test")
