@@ -12,6 +12,7 @@ import pytest
 from machine.library.image import Image
 from machine.library.session import Machines
 from machine.monitored import Monitored, monitored
+from machine.server import FOLDER
 
 pytestmark = pytest.mark.machine
 
@@ -108,7 +109,9 @@ def test_all_are_renewed_without_a_restart(fleet: Monitored) -> None:
 
 def test_one_is_renewed_on_its_own_node_and_no_other_is_touched(fleet: Monitored) -> None:
     before = {name: (fleet.current(name), fleet.traces(name)) for name in ("mon-1", "web-2")}
+    remembered = fleet.server.machine.succeed(f"cat {FOLDER}/config/.fleet/last-run.jsonl").stdout
     assert renew(fleet, "host-web-1") == {"web-1": "committed"}
+    assert fleet.server.machine.succeed(f"cat {FOLDER}/config/.fleet/last-run.jsonl").stdout == remembered
     assert {name: (fleet.current(name), fleet.traces(name)) for name in before} == before
     assert scraped(fleet) == set(HOSTS)
 

@@ -14,6 +14,7 @@ from machine.library.command import Running
 from machine.library.image import Image
 from machine.library.session import Machines
 from machine.monitored import Monitored, monitored
+from machine.server import FOLDER
 
 pytestmark = pytest.mark.machine
 
@@ -147,6 +148,20 @@ def test_one_node_is_worked_on_by_its_name(fleet: Monitored) -> None:
     assert {node["node"]: node["outcome"] for node in limited["nodes"]} == {"web-1": "changes", "web-2": "unchanged"}
     outcomes = {name: node["outcome"] for name, node in fleet.apply("--resume").items()}
     assert outcomes == {"web-1": "committed", **dict.fromkeys(("web-2", "db-1", "mon-1"), "done before")}
+
+
+def test_a_host_that_was_taken_back_by_somebody_else_is_not_taken_for_done(fleet: Monitored) -> None:
+    change(fleet, port=9205)
+    fleet.apply()
+    desired = fleet.current("web-1")
+    record = f"{FOLDER}/config/.fleet/last-run.jsonl"
+    fleet.server.machine.succeed(f"cp {record} /root/remembered")
+    assert fleet.document("rollback", "--auto", "--host", "web-1")["outcome"] == "committed"
+    # As if it had been done from elsewhere: nothing is remembered of it here.
+    fleet.server.machine.succeed(f"cp /root/remembered {record}")
+    outcomes = {name: node["outcome"] for name, node in fleet.apply("--resume").items()}
+    assert outcomes == {"web-1": "committed", **dict.fromkeys(("web-2", "db-1", "mon-1"), "done before")}
+    assert fleet.current("web-1") == desired
 
 
 # ----------------------------------------------------------------------------------------------------------- tools

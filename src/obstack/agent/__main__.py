@@ -223,7 +223,7 @@ CHANGING: dict[str, Handler] = {
     "uninstall": _uninstall,
     "recover": _recover,
 }
-READING = ("inspect", "health", "generations", "manifest", "diff", "contents", "logs", "detect", "audit")
+READING = ("inspect", "current", "health", "generations", "manifest", "diff", "contents", "logs", "detect", "audit")
 
 
 def boot_recover(root: str) -> int:

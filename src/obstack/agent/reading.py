@@ -1,4 +1,4 @@
-"""The verbs that change nothing: inspect, health, generations, manifest, diff, contents and logs."""
+"""The verbs that change nothing: inspect, current, health, generations, manifest, diff, contents and logs."""
 
 from __future__ import annotations
 
@@ -34,6 +34,12 @@ def inspect(machine: Machine, request: wire.Request) -> wire.Reply:
     if request.params.get("facts"):
         data["facts"] = [wire.encode(fact) for fact in _facts(machine, request)]
     return wire.Reply("ok", manifest.identity if manifest else None, drift=found, data=data)
+
+
+def current(machine: Machine, request: wire.Request) -> wire.Reply:
+    """Return which generation is in force, and look at nothing else."""
+    del request
+    return wire.Reply("ok", machine.current())
 
 
 def transactions(machine: Machine) -> list[dict[str, Any]]:

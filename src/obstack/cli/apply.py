@@ -86,7 +86,8 @@ def command(
             batch=batch,
             resume=resume,
         )
-        return FleetApply(nodes, course, quiet, wait_s, as_json).run(ask=not yes)
+        record = FileRunRecord(target.configuration)
+        return FleetApply(nodes, course, record, quiet, wait_s, as_json).run(ask=not yes)
     return apply_one(nodes, yes=yes, wait_s=wait_s, quiet=quiet, as_json=as_json)
 
 

@@ -40,7 +40,7 @@ from obstack.operations.fleet import (
     unproven,
 )
 from obstack.operations.health import check_health
-from obstack.operations.inspection import Inspection, inspect
+from obstack.operations.inspection import Inspection, current_generation, inspect
 from obstack.operations.plan import make_plan
 from obstack.plan.explain import Plan
 from obstack.plan.fleet import Wave, decide_resume, decide_waves, demand_hosts, worst
@@ -215,10 +215,11 @@ class Trial(Protocol):
 
 @dataclass
 class FleetApply:
-    """One apply over several nodes, from the configuration to the table of outcomes."""
+    """One apply over several nodes, from the configuration to the table of outcomes, remembered in `record`."""
 
     nodes: Nodes
     course: Course
+    record: FileRunRecord
     quiet: bool
     wait_s: float
     as_json: bool
@@ -233,24 +234,42 @@ class FleetApply:
             desired = build_nodes(
                 self.nodes.target, site, self.nodes.names, progress, secrets, keep_door=self.keep_door
             )
-        record = FileRunRecord(self.nodes.target.configuration)
+        record = self.record
         identities = {name: item.manifest.identity for name, item in desired.items()}
         settled = list[NodeResult[wire.Reply]](by_bundle(self.nodes))
         if self.course.resume:
-            done = decide_resume(record.read(), identities)
-            settled += [NodeResult(name, DONE_BEFORE, wire.Reply("unchanged", identities[name])) for name in done]
+            settled += self._done_before(decide_resume(record.read(), identities), identities)
         if ask:
-            settled += self._ask(desired, [result.node for result in settled])
+            settled += self._ask(desired, settled)
         if self.trial:
             self.trial.rendered(identities)
         record.begin(identities, who=who(), now=SystemClock().now())
         for result in settled:
             record.note(result.node, result.outcome, done=result.outcome == DONE_BEFORE)
-        return self._go(desired, settled, record)
+        return self._go(desired, settled)
 
-    def _ask(self, desired: Mapping[str, Desired], settled: Sequence[str]) -> list[NodeResult[wire.Reply]]:
+    def _done_before(self, names: tuple[str, ...], identities: Mapping[str, str]) -> Iterator[NodeResult[wire.Reply]]:
+        """Given the nodes that the record says are done, ask each what is in force, and return those that still are.
+
+        Somebody may have gone back there since. One that does not answer is not tried again either.
+        """
+
+        def work(node: str, channel: Channel, progress: Reporter) -> NodeResult[str | None]:
+            return NodeResult(node, "ok", current_generation(channel, progress))
+
+        asked = Nodes(self.nodes.target, self.nodes.site, names)
+        for result in look(asked, work, parallel=self.course.parallel, quiet=self.quiet) if names else ():
+            if result.error is not None:
+                yield NodeResult(result.node, result.outcome, error=result.error)
+            elif result.value == identities[result.node]:
+                yield NodeResult(result.node, DONE_BEFORE, wire.Reply("unchanged", result.value))
+
+    def _ask(
+        self, desired: Mapping[str, Desired], settled: Sequence[NodeResult[wire.Reply]]
+    ) -> list[NodeResult[wire.Reply]]:
         """Show the plan and ask; return the nodes that could not be reached, which are not tried again."""
-        names = tuple(name for name in self.nodes.names if name not in settled)
+        apart = {result.node for result in settled}
+        names = tuple(name for name in self.nodes.names if name not in apart)
         plans = plan_nodes(
             Nodes(self.nodes.target, self.nodes.site, names),
             desired,
@@ -259,14 +278,12 @@ class FleetApply:
         )
         changing = sum(plan.value is not None and not plan.value.empty for plan in plans)
         if changing:
-            skipped = [f"done before: {name}" for name in settled if name in desired]
+            skipped = [f"{result.outcome}: {result.node}" for result in settled if result.node in desired]
             lines = [*fleet_plan_lines(plans, verbose=False, diffs=False), *skipped]
             confirm(f"Apply this to {changing} of {len(names)} nodes?", lines, command="observability apply")
         return [NodeResult(plan.node, plan.outcome, error=plan.error) for plan in plans if plan.value is None]
 
-    def _go(
-        self, desired: Mapping[str, Desired], settled: Sequence[NodeResult[wire.Reply]], record: FileRunRecord
-    ) -> int:
+    def _go(self, desired: Mapping[str, Desired], settled: Sequence[NodeResult[wire.Reply]]) -> int:
         site, interruption = site_of(self.nodes), Interruption()
         apart = {result.node for result in settled}
         waves = decide_waves(
@@ -284,7 +301,7 @@ class FleetApply:
                 Pace(self.course.parallel, self.course.max_failures, self.course.canaries),
                 interruption,
                 keep_traceback,
-                on_end=lambda result: record.note(
+                on_end=lambda result: self.record.note(
                     result.node, result.outcome, done=result.error is None and result.outcome in GOOD
                 ),
             )

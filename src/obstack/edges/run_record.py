@@ -2,7 +2,8 @@
 
 It lies beside the configuration that the run was about (`.fleet/last-run.jsonl`, 0600), holds names and identities of
 generations and no secret, and keeps itself out of version control. A line that a power cut tore is the last one, and is
-passed over.
+passed over. A run for new certificates or secrets has a record of its own (`.fleet/last-renewal.jsonl`): what a person
+was about to go on with stays.
 """
 
 from __future__ import annotations
@@ -20,16 +21,17 @@ if TYPE_CHECKING:
 
 FOLDER: Final = ".fleet"
 FILE: Final = "last-run.jsonl"
+RENEWAL: Final = "last-renewal.jsonl"
 VERSION: Final = 1
 
 
 class FileRunRecord:
     """The record below the folder of a configuration."""
 
-    def __init__(self, configuration: Path) -> None:
-        """Given the folder of the configuration; nothing is written before a run begins."""
+    def __init__(self, configuration: Path, file: str = FILE) -> None:
+        """Given the folder of the configuration and the name of the record; nothing is written before a run begins."""
         self._folder = configuration / FOLDER
-        self.path = self._folder / FILE
+        self.path = self._folder / file
 
     def read(self) -> Record | None:
         """Return what is remembered of the last run; None when there is nothing, or nothing that can be understood."""

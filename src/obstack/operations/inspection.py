@@ -71,6 +71,11 @@ def _inspection(node: str, reply: wire.Reply) -> Inspection:
     )
 
 
+def current_generation(channel: Channel, reporter: Reporter) -> str | None:
+    """Ask a node which generation is in force, which costs next to nothing; None where nothing is."""
+    return read(channel, "current", reporter).generation
+
+
 def front_door(manifest: wire.Manifest | None) -> str | None:
     """Given a manifest, return the URL of its front door, as its own gate knows it; None where there is none."""
     gates = manifest.gates if manifest else ()

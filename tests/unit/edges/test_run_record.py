@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from obstack.edges.run_record import FileRunRecord
+from obstack.edges.run_record import RENEWAL, FileRunRecord
 from obstack.errors import ChangeFailed
 from obstack.plan.fleet import Record
 
@@ -33,6 +33,16 @@ def test_a_new_run_forgets_the_one_before(record: FileRunRecord) -> None:
     record.note("web-1", "committed", done=True)
     record.begin({"web-2": "d" * 64}, who="a test", now=2.0)
     assert record.read() == Record({"web-2": "d" * 64}, frozenset())
+
+
+def test_a_renewal_leaves_the_run_before_to_be_gone_on_with(record: FileRunRecord, tmp_path: Path) -> None:
+    record.begin(DESIRED, who="a test", now=1.0)
+    record.note("web-1", "committed", done=True)
+    renewal = FileRunRecord(tmp_path, RENEWAL)
+    renewal.begin({"web-2": "d" * 64}, who="the timer", now=2.0)
+    renewal.note("web-2", "committed", done=True)
+    assert record.read() == Record(DESIRED, frozenset({"web-1"}))
+    assert renewal.read() == Record({"web-2": "d" * 64}, frozenset({"web-2"}))
 
 
 def test_a_node_that_was_changed_by_itself_is_not_done_any_more(record: FileRunRecord, tmp_path: Path) -> None:

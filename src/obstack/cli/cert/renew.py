@@ -104,15 +104,16 @@ class Renewal:
             settle(self.secrets, self.nodes if code == 0 else ())
             return code
         from obstack.cli.fleet import FleetApply, decide_course
-        from obstack.edges.run_record import FileRunRecord
+        from obstack.edges.run_record import RENEWAL, FileRunRecord
 
         # One host that fails must not let the certificates of the others expire.
         course = decide_course(
             self.site, parallel=None, max_failures=len(self.nodes), canaries=(), batch=None, resume=False
         )
         nodes = Nodes(self.target, self.site, self.nodes)
+        record = FileRunRecord(self.target.configuration, RENEWAL)
         # A provided certificate that has expired must not let those of the hosts expire too.
-        code = FleetApply(nodes, course, quiet, wait_s, as_json, keep_door=True).run(ask=False)
-        record = FileRunRecord(self.target.configuration).read()
-        settle(self.secrets, record.done & set(self.nodes) if record else ())
+        code = FleetApply(nodes, course, record, quiet, wait_s, as_json, keep_door=True).run(ask=False)
+        ended = record.read()
+        settle(self.secrets, ended.done & set(self.nodes) if ended else ())
         return code

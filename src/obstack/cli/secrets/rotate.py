@@ -24,6 +24,7 @@ from obstack.cli.secrets.set import demand_name, read_value, refused
 from obstack.cli.settling import settle_rotation
 from obstack.cli.views import outcome_lines
 from obstack.edges.kept import Kept
+from obstack.edges.run_record import RENEWAL, FileRunRecord
 from obstack.edges.secrets import SecretStore
 from obstack.edges.secrets.store import draw
 from obstack.errors import Lost, StackError, UsageError
@@ -140,6 +141,7 @@ class Rotating:
             fleet = FleetApply(
                 Nodes(self.target, self.site, tuple(nodes), apart),
                 course,
+                FileRunRecord(self.target.configuration, RENEWAL),
                 self.quiet,
                 self.wait_s,
                 as_json,
