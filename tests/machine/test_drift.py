@@ -135,6 +135,28 @@ def test_what_a_unit_may_have_read_is_healed_and_taken_up(server: Server, damage
     healed(server, damage)
 
 
+def test_a_drop_in_of_an_administrator_is_shown_and_is_no_drift(server: Server) -> None:
+    folders = ("/etc/systemd/system/prometheus.service.d", "/run/systemd/system/node-.service.d")
+    try:
+        for folder in folders:
+            server.machine.succeed(f"mkdir {folder}; printf '[Service]\\nNice=5\\n' > {folder}/nice.conf")
+        server.machine.succeed("systemctl daemon-reload")
+        pids = server.pids()
+        document = server.document("drift")
+        shown = {(item["subject"], item["detail"].split()[0]) for item in document["additions"]}
+        expected = {
+            (unit, f"{folder}/nice.conf") for unit, folder in zip(("prometheus", "node-exporter"), folders, strict=True)
+        }
+        assert (document["drift"], shown) == ([], expected)
+        *lines, verdict = server.exits(0, "drift", "--quiet").stdout.splitlines()
+        assert [line.split()[:2] for line in lines] == [["unit-extended", unit] for unit, _ in sorted(expected)]
+        assert verdict.startswith("mon-1: no drift")
+        assert server.apply()["outcome"] == "unchanged"
+        assert server.pids() == pids
+    finally:
+        server.machine.succeed(f"rm -r {' '.join(folders)}; systemctl daemon-reload")
+
+
 def test_what_a_hand_has_changed_is_kept_aside(server: Server) -> None:
     server.machine.succeed("echo '# my precious note' >> /etc/alertmanager/alertmanager.yml")
     run = server.apply()

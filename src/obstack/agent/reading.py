@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from obstack.agent import drift, history, lock, record, stage, transition, wire
+from obstack.agent import additions, drift, history, lock, record, stage, transition, wire
 from obstack.agent.faults import CHECK_FAILED, USAGE, AgentError
 from obstack.agent.machine import Machine
 from obstack.agent.services import UnitState
@@ -19,7 +19,7 @@ DIFF_LIMIT = 1 << 20
 
 
 def inspect(machine: Machine, request: wire.Request) -> wire.Reply:
-    """Return the generation in force with its manifest, the drift, unit states, the last runs, and facts if asked.
+    """Return the generation in force, its manifest, drift and additions, unit states, last runs, and facts if asked.
 
     A manifest in the request says what a generation would take, which the facts then look at. Raises AgentError.
     """
@@ -28,6 +28,7 @@ def inspect(machine: Machine, request: wire.Request) -> wire.Reply:
     found = drift.find(machine, manifest, states) if manifest else ()
     data: dict[str, Any] = {
         "manifest": wire.encode(manifest) if manifest else None,
+        "additions": [wire.encode(item) for item in additions.find(machine, manifest)] if manifest else [],
         "units": [wire.encode(state) for state in states.values()],
         "transactions": transactions(machine),
     }

@@ -346,7 +346,7 @@ class Drift:
 
     `kind` is file-changed, file-missing, mode-changed, owner-changed, link-missing, link-changed, directory-missing,
     unit-file-changed, unit-undone (it runs, but what it did is gone), unit-stopped, unit-failed, unit-disabled,
-    artifact-changed or user-missing.
+    artifact-changed or user-missing; and unit-extended, which is told of and is no drift: somebody's drop-in.
     """
 
     kind: str

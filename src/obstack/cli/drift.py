@@ -31,7 +31,8 @@ def command(
 ) -> int:
     """Show how the machines differ from their generations in force; exit 1 when one does.
 
-    Nothing is changed. `observability apply` heals what is found.
+    Nothing is changed. `observability apply` heals what is found. Drop-ins that somebody added to our units are shown
+    too; they are an administrator's right, so they are left as they are and do not count.
     """
     nodes = choose_nodes(target, hosts, limits)
     if nodes.site is not None and not nodes.single:
@@ -41,7 +42,7 @@ def command(
     if as_json:
         print_json({"node": inspection.node, **_document(inspection)})
     else:
-        for line in drift_table(inspection.drift, margin=0):
+        for line in drift_table((*inspection.drift, *inspection.additions), margin=0):
             print_line(line)
         print_line(f"{inspection.node}: {_verdict(inspection)}")
     return 1 if inspection.drift else 0
@@ -58,7 +59,11 @@ def _drift_of_many(nodes: Nodes, *, parallel: int | None, quiet: bool, as_json: 
 
 
 def _document(inspection: Inspection) -> dict[str, Any]:
-    return {"generation": inspection.generation, "drift": [encode(item) for item in inspection.drift]}
+    return {
+        "generation": inspection.generation,
+        "drift": [encode(item) for item in inspection.drift],
+        "additions": [encode(item) for item in inspection.additions],
+    }
 
 
 def _verdict(inspection: Inspection) -> str:

@@ -223,7 +223,7 @@ def fleet_drift_lines(results: Sequence[NodeResult[Inspection]]) -> list[str]:
         word = count(len(drift), "difference") if drift else "no drift"
         place = f"{word} from generation {short(result.value.generation)}"
         lines.append(f"{result.node}: {place if result.value.generation else 'no generation is in force'}")
-        lines += [f"  {line}" for line in drift_table(drift)]
+        lines += [f"  {line}" for line in drift_table((*drift, *result.value.additions))]
     return [*lines, *_apart(results)]
 
 

@@ -31,7 +31,10 @@ class Run:
 
 @dataclass(frozen=True)
 class Inspection:
-    """One look at a node. `manifest` is None where nothing is in force; `transactions` has the newest run first."""
+    """One look at a node. `manifest` is None where nothing is in force; `transactions` has the newest run first.
+
+    `additions` are what an administrator has added to units of ours: no drift, and left as it is.
+    """
 
     node: str
     generation: str | None
@@ -40,6 +43,7 @@ class Inspection:
     units: tuple[UnitState, ...]
     transactions: tuple[Run, ...]
     facts: tuple[wire.Fact, ...]
+    additions: tuple[wire.Drift, ...] = ()
 
     @property
     def running(self) -> frozenset[str]:
@@ -68,6 +72,7 @@ def _inspection(node: str, reply: wire.Reply) -> Inspection:
         units=tuple(wire.decode(UnitState, unit) for unit in data.get("units", ())),
         transactions=tuple(wire.decode(Run, run) for run in data.get("transactions", ())),
         facts=tuple(shaped(wire.decode(wire.Fact, fact)) for fact in data.get("facts", ())),
+        additions=tuple(wire.decode(wire.Drift, item) for item in data.get("additions", ())),
     )
 
 
