@@ -20,8 +20,8 @@ FILE: Final = f"units/{NAME}.service"
 SANDBOX: Final = Sandbox(
     # To systemd alone.
     families=("AF_UNIX",),
-    # It puts back files, data and users, whoever they belong to, and mends the audit log, which the file system holds to
-    # only grow; and nothing else of what root may do.
+    # It puts back files, data and users, whoever they belong to, and mends the audit log, which may only grow; and
+    # nothing else of what root may do.
     capabilities=("CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_LINUX_IMMUTABLE"),
     calls=("@chown",),
     writable=("/etc", "/run", "/var"),

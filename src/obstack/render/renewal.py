@@ -29,6 +29,8 @@ RHYTHMS: Final = (
 CAPABILITIES: Final = (
     # Files, data and users, whoever they belong to.
     *("CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID"),
+    # The audit log may only grow.
+    "CAP_LINUX_IMMUTABLE",
     # What the programs that judge staged files look at: ports, rules, and who holds a port.
     *("CAP_NET_ADMIN", "CAP_NET_BIND_SERVICE", "CAP_NET_RAW", "CAP_SYS_PTRACE"),
 )
