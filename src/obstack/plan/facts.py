@@ -114,6 +114,7 @@ FORMS: Final[dict[str, type[Any]]] = {
     "units": _Words,
     "commands": _Words,
     "clock": _Clock,
+    "ipv6": _Truth,
     "systemd": _Number,
     "users": _NumbersByName,
     "namespaces": _Truth,
