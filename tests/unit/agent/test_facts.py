@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from obstack.agent import facts, listeners, wire
+from obstack.plan.facts import shaped
 
 
 def ask(**question: object) -> dict[str, wire.Fact]:
@@ -21,6 +22,7 @@ def test_everything_of_this_machine_is_known_and_fits_the_wire() -> None:
     for fact in found.values():
         assert fact.state == "known" or fact.name in ("systemd", "packages"), fact
         assert wire.decode(wire.Fact, json.loads(wire.canonical(wire.encode(fact)))) == fact
+        assert shaped(fact) == fact, "the controller takes no fact whose form it does not know"
     assert found["python"].value == list(sys.version_info[:3])
     assert found["user"].value == os.geteuid()
     assert found["disk"].value["total_bytes"] >= found["disk"].value["free_bytes"] > 0
