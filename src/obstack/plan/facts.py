@@ -118,7 +118,6 @@ FORMS: Final[dict[str, type[Any]]] = {
     "systemd": _Number,
     "users": _NumbersByName,
     "namespaces": _Truth,
-    "ipv6": _Truth,
 }
 """By the name of the fact; wire.Fact says what each means."""
 
