@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import io
 import os
 import re
 import ssl
@@ -16,12 +17,16 @@ from obstack.agent.gate_probe import (
     Probe,
     Red,
     TlsConnection,
+    ended_in_time,
     exchange,
     expect,
     reason_of,
 )
 
-LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"')
+LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]{0,127})="((?:[^"\\]|\\.)*)"')
+BODY_LIMIT = 32 << 20
+LINE_LIMIT = 1 << 16
+"""An exporter is watched, not trusted: what it says costs neither memory nor time without end."""
 REFUSALS = (400, 401, 403, 495, 496)
 """What a proxy answers to a client without a certificate; the exporters themselves end the handshake."""
 
@@ -42,7 +47,7 @@ def exporter(gate: wire.GateEntry, context: GateContext) -> Probe:
         seen = answer.headers.get(DIGEST_HEADER, "")
         if digest and seen != digest:
             raise Red(f"the proxy does not run configuration {digest[:12]} (seen: {seen[:12] or 'none'})")
-        if not has_series(answer.body.decode("utf-8", "replace"), metric):
+        if not has_series(answer.body, metric):
             raise Red(f"GET {endpoint.target} answered without {metric}", answer.excerpt())
         endpoint.demand_refusal()
         return f"{metric} is there for the server, and nothing for who has no certificate"
@@ -50,14 +55,17 @@ def exporter(gate: wire.GateEntry, context: GateContext) -> Probe:
     return probe
 
 
-def has_series(exposition: str, selector: str) -> bool:
-    """Given metrics in the text format and `name` or `name{label="value",…}`, return whether such a series is there."""
+def has_series(exposition: bytes, selector: str) -> bool:
+    """Given metrics in the text format and `name` or `name{label="value",…}`, return whether such a series is there.
+
+    A line that is longer than any honest one is passed over.
+    """
     name, _, braces = selector.partition("{")
     wanted = set(LABEL.findall(braces))
-    for line in exposition.splitlines():
-        if not line.startswith(name):
+    for raw in io.BytesIO(exposition):
+        if not raw.startswith(name.encode()) or len(raw) > LINE_LIMIT:
             continue
-        rest = line[len(name) :]
+        rest = raw.decode("utf-8", "replace").rstrip("\r\n")[len(name) :]
         if rest[:1] in (" ", "\t"):
             labels: set[tuple[str, str]] = set()
         elif rest[:1] == "{":
@@ -84,7 +92,8 @@ class _Endpoint:
         """Ask with the certificate of the gate."""
         connection = self._connect(self._context(known=True))
         try:
-            return exchange(connection, "GET", self.target, {"Host": self.place}, place=self.place)
+            headers = {"Host": self.place}
+            return exchange(connection, "GET", self.target, headers, place=self.place, limit=BODY_LIMIT)
         finally:
             connection.close()
 
@@ -92,9 +101,10 @@ class _Endpoint:
         """Ask without a certificate; raise Red when that is answered, or when nothing at all is said."""
         connection = self._connect(self._context(known=False))
         try:
-            connection.request("GET", self.target, headers={"Host": self.place})
-            response = connection.getresponse()
-            response.read(1024)
+            with ended_in_time(connection):
+                connection.request("GET", self.target, headers={"Host": self.place})
+                response = connection.getresponse()
+                response.read(1024)
         except TimeoutError as error:
             raise Red(f"{self.place} says nothing to a client without a certificate") from error
         except (OSError, http.client.HTTPException):

@@ -6,14 +6,16 @@ A probe is called until it returns (green; the text says what was seen) or its d
 
 from __future__ import annotations
 
+import contextlib
 import http.client
+import io
 import json
 import socket
 import ssl
 import threading
 import time
 import urllib.parse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +23,8 @@ from obstack.agent import wire
 from obstack.agent.services import ServiceFailure, ServiceManager, UnitState, describe
 
 REQUEST_TIMEOUT_S = 3.0
+WHOLE = 3
+"""So many times as long as its beginning may a whole answer take."""
 EVIDENCE_LIMIT = 8_192
 BODY_LIMIT = 128 * 1024 * 1024
 """Prometheus describes each of its targets with about one thousand characters, and a fleet has tens of thousands."""
@@ -206,17 +210,45 @@ def exchange(
     body: bytes | None = None,
     *,
     place: str,
+    limit: int = BODY_LIMIT,
 ) -> Answer:
-    """Send one request over the connection and return the answer; raise Red, naming `place`, when there is none."""
+    """Send one request over the connection and return the answer; raise Red, naming `place`, when there is none.
+
+    Who answers may have been broken into: at most `limit` bytes are read, and an answer that drips is given up.
+    """
     try:
-        connection.request(method, target, body=body, headers=dict(headers))
-        response = connection.getresponse()
-        content = response.read(BODY_LIMIT)
+        with ended_in_time(connection):
+            connection.request(method, target, body=body, headers=dict(headers))
+            response = connection.getresponse()
+            content = response.read(limit)
     except ssl.SSLCertVerificationError as error:
         raise Red(f"the certificate of {place} is not accepted: {error.verify_message}") from error
     except (OSError, http.client.HTTPException) as error:
         raise Red(f"{place} does not answer {method} {target}: {reason_of(error)}") from error
     return Answer(response.status, {key.lower(): value for key, value in response.getheaders()}, content)
+
+
+@contextlib.contextmanager
+def ended_in_time(connection: http.client.HTTPConnection) -> Iterator[None]:
+    """Connect, and cut the connection when the block takes much longer than one answer may take to begin.
+
+    A timeout of a socket counts for each of its bytes, and an answer of one byte a second would never end.
+    """
+    if connection.sock is None:
+        connection.connect()
+    # The socket itself: a connection lets go of it once an answer without length has begun.
+    end = threading.Timer(WHOLE * (connection.timeout or REQUEST_TIMEOUT_S), _cut, [connection.sock])
+    end.daemon = True
+    end.start()
+    try:
+        yield
+    finally:
+        end.cancel()
+
+
+def _cut(connected: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        connected.shutdown(socket.SHUT_RDWR)
 
 
 def reason_of(error: BaseException) -> str:
@@ -240,14 +272,14 @@ def fetch_json(url: str, what: str, timeout_s: float = 0.0) -> Any:
     answer = expect(fetch(url, timeout_s=timeout_s), 200, what)
     try:
         return json.loads(answer.body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Red(f"{what} did not answer with JSON", answer.excerpt()) from error
 
 
 def fetch_metric(url: str, name: str) -> float:
     """Return the value of a metric without labels from `<url>/metrics`; raise Red when it is not there."""
     answer = expect(fetch(f"{url}/metrics"), 200, f"GET {url}/metrics")
-    for line in answer.body.splitlines():
+    for line in io.BytesIO(answer.body):  # never all lines at once: there may be very many
         words = line.split()
         if len(words) >= 2 and words[0] == name.encode():
             return float(words[1])

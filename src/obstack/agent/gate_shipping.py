@@ -11,7 +11,7 @@ import subprocess
 import time
 import urllib.parse
 
-from obstack.agent import wire
+from obstack.agent import trusted, wire
 from obstack.agent.gate_journal import MARK_FIELD, write_marked
 from obstack.agent.gate_probe import (
     REQUEST_TIMEOUT_S,
@@ -30,6 +30,7 @@ HOST_HEADER = "observability-host"
 DIGEST_HEADER = "observability-configuration"
 
 
+POSITION_LIMIT = 4096
 EXPIRED = 10
 """What OpenSSL calls a certificate whose time is over."""
 
@@ -84,10 +85,9 @@ class _Shipped:
         """Tell whether the position is behind the marked line."""
         mark = self._mark_cursor()
         try:
-            with open(self.position, "rb") as file:
-                taken = str(json.load(file)["cursor"])
+            taken = str(json.loads(trusted.content(self.position, POSITION_LIMIT))["cursor"])
             (series, number), (own_series, own_number) = place(taken), place(mark)
-        except (OSError, ValueError, LookupError, TypeError):
+        except (OSError, ValueError, LookupError, TypeError, RecursionError):
             return False
         return series == own_series and number >= own_number
 

@@ -25,6 +25,7 @@ from obstack.agent.services import ServiceFailure
 
 POLL_S = 0.2
 COMPLAINT_LIMIT = 4096
+LINE_LIMIT = 4 << 20
 PRIORITIES = frozenset("01234567")
 INFORMATION = 6
 REMEMBERED = 100_000
@@ -181,7 +182,7 @@ class Doubles:
 def _fields(line: bytes) -> dict[str, Any] | None:
     try:
         fields = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return fields if isinstance(fields, dict) else None
 
@@ -192,9 +193,13 @@ def _event(fields: dict[str, Any]) -> wire.Event:
         "unit": unit.removesuffix(".service"),
         "identifier": _text(fields.get("SYSLOG_IDENTIFIER") or ""),
         "priority": _priority(_text(fields.get("PRIORITY"))),
-        "time": int(_text(fields.get("__REALTIME_TIMESTAMP") or "0")) / 1e6,
+        "time": _time(_text(fields.get("__REALTIME_TIMESTAMP"))),
     }
     return wire.Event("log", "progress", _text(fields.get("MESSAGE")), data)
+
+
+def _time(text: str) -> float:
+    return int(text) / 1e6 if re.fullmatch(r"[0-9]{1,18}", text) else 0.0
 
 
 def _priority(text: str) -> int:
@@ -205,7 +210,7 @@ def _priority(text: str) -> int:
 def _text(value: Any) -> str:
     if isinstance(value, list):
         # A value that is not text comes as numbers; a field that occurs twice comes as a list of its values.
-        if all(isinstance(item, int) for item in value):
+        if all(isinstance(item, int) and 0 <= item <= 255 for item in value):
             return bytes(value).decode("utf-8", "replace")
         return _text(value[0]) if value else ""
     return "" if value is None else str(value)
@@ -273,8 +278,11 @@ def _wanted(
 
 
 def _lines(pipe: IO[bytes], cancelled: Callable[[], bool]) -> Iterator[bytes | None]:
-    """Yield each line, and None whenever nothing has come for a while."""
-    rest = b""
+    """Yield each line, and None whenever nothing has come for a while.
+
+    A host may have shipped an entry of hundreds of megabytes: of a line that is too long, only that it was is told.
+    """
+    rest, size = bytearray(), 0
     descriptor = pipe.fileno()
     while not cancelled():
         if not select.select([descriptor], [], [], POLL_S)[0]:
@@ -283,5 +291,14 @@ def _lines(pipe: IO[bytes], cancelled: Callable[[], bool]) -> Iterator[bytes | N
         chunk = os.read(descriptor, 1 << 16)
         if not chunk:
             return
-        *complete, rest = (rest + chunk).split(b"\n")
-        yield from complete
+        *ends, begun = chunk.split(b"\n")
+        for end in ends:
+            size += len(end)
+            yield bytes(rest + end) if size <= LINE_LIMIT else _left_out(size)
+            rest, size = bytearray(), 0
+        size += len(begun)
+        rest += begun[: max(0, LINE_LIMIT - len(rest))]
+
+
+def _left_out(size: int) -> bytes:
+    return json.dumps({"MESSAGE": f"(a line of {size} bytes is left out)", "PRIORITY": "4"}).encode()

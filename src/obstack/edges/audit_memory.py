@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from obstack.agent import durable, wire
 from obstack.agent.caller import clean, origin
 from obstack.agent.faults import AgentError
+from obstack.agent.paths import DIGEST
 from obstack.errors import ChangeFailed
 from obstack.ports import Channel, Contents
 
@@ -56,7 +57,7 @@ class FileAuditMemory:
 
         What cannot be written is not worth stopping a run for: `audit verify` says what was remembered.
         """
-        if head is None or not NODE.fullmatch(node) or head == self._last(node):
+        if head is None or not NODE.fullmatch(node) or not DIGEST.fullmatch(head.hash) or head == self._last(node):
             return
         with contextlib.suppress(OSError):
             if self._prepare():

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from obstack.agent import wire
-from obstack.operations.asking import ask, demand
+from obstack.operations.asking import ask, demand, taken
 from obstack.plan.audit import (
     Chain,
     Entry,
@@ -75,11 +75,7 @@ def verify_log(
 
     reply = _read(channel, reporter, take, witness=True, hear=hear)
     chain = chain or Chain(frozenset())
-    standing = Standing(
-        size=int(reply.data.get("size") or 0),
-        append_only=reply.data.get("append_only"),
-        journal=str(reply.data.get("journal") or ""),
-    )
+    standing = taken(channel, lambda: _standing(reply.data))
     place = str(reply.data.get("place"))
     if accept and chain.breach is None:
         memory.accept(channel.node, chain.head, now)
@@ -88,6 +84,15 @@ def verify_log(
     if verdict.intact and chain.head is not None:
         memory.settle(channel.node, chain.head)
     return verdict
+
+
+def _standing(data: Mapping[str, Any]) -> Standing:
+    growing = data.get("append_only")
+    return Standing(
+        size=int(data.get("size") or 0),
+        append_only=growing if isinstance(growing, bool) else None,
+        journal=str(data.get("journal") or ""),
+    )
 
 
 def _read(
@@ -99,6 +104,9 @@ def _read(
     hear: Callable[[dict[str, Any]], None] = lambda _: None,
 ) -> wire.Reply:
     def on_log(event: wire.Event) -> None:
+        taken(channel, lambda: hand_on(event))
+
+    def hand_on(event: wire.Event) -> None:
         for data in event.data.get("witnesses", ()):
             hear(data)
         for line in event.data.get("lines", ()):

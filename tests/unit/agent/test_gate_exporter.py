@@ -35,4 +35,4 @@ tabbed\t3
     ],
 )
 def test_a_series_is_found_by_its_name_and_labels(selector: str, expected: bool) -> None:
-    assert has_series(METRICS, selector) is expected
+    assert has_series(METRICS.encode(), selector) is expected
