@@ -13,13 +13,14 @@ import lzma
 import os
 import posixpath
 import stat
+import struct
 import subprocess
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, Final, NoReturn, Protocol
 
 from obstack.agent.faults import CHANGE_FAILED, AgentError
@@ -28,15 +29,48 @@ from obstack.agent.wire import ArchiveEntry, ArtifactEntry
 CHUNK: Final = 1 << 20
 ELF: Final = b"\x7fELF"
 FOLDER_MODE: Final = 0o755
+UNREADABLE: Final = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    # zipfile reports encrypted members as RuntimeError, unknown compression as its subclass NotImplementedError.
+    RuntimeError,
+    # Numbers, names and offsets that are none.
+    ValueError,
+    LookupError,
+    OverflowError,
+)
+"""What the readers of archives raise for one that is damaged, or was made to damage them."""
 UNTOUCHED: Final = "nothing outside the staging folder was touched"
+
+
+EXTENDED: Final = (
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+)
+"""Kinds of headers whose content belongs to the header itself."""
+HEADER_LIMIT: Final = 1 << 20
+"""A header may announce more of itself, which tarfile reads into memory: names have some thousand characters."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How much one artifact may unpack to, so that a hostile archive cannot fill the disk."""
+    """How much one artifact may unpack to, so that a hostile archive cannot fill the disk.
+
+    `size` bytes at most, and not more than `ratio` times what the archives have, beside `spare` bytes: programs are
+    packed to a quarter or a tenth, bombs to a thousandth.
+    """
 
     members: int = 200_000
     size: int = 8 << 30
+    ratio: int = 100
+    spare: int = 64 << 20
 
 
 class Content(Protocol):
@@ -73,7 +107,8 @@ def unpack_artifact(
         opened = [(archive, stack.enter_context(open(archives[archive.digest], "rb"))) for archive in entry.archives]
         for archive, file in opened:
             _verify(archive, file)
-        folder = _Folder(destination, limits)
+        packed = sum(os.fstat(file.fileno()).st_size for _, file in opened)
+        folder = _Folder(destination, replace(limits, size=min(limits.size, limits.spare + limits.ratio * packed)))
         for archive, file in opened:
             _unpack(folder, archive, file)
 
@@ -84,8 +119,7 @@ def _unpack(folder: _Folder, archive: ArchiveEntry, file: IO[bytes]) -> None:
         with closing(_members(archive, file)) as members:
             for member in members:
                 folder.put(member)
-    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError) as error:
-        # zipfile reports encrypted members as RuntimeError, unknown compression as its subclass NotImplementedError.
+    except UNREADABLE as error:
         _refuse_archive(archive, f"{type(error).__name__}: {error}")
     except OSError as error:
         if error.errno is not None:
@@ -145,7 +179,7 @@ def _deb_members(archive: ArchiveEntry, file: IO[bytes]) -> Iterator[Member]:
     ) as process:
         assert process.stdout is not None and process.stderr is not None  # noqa: S101 - both are pipes
         try:
-            with tarfile.open(fileobj=process.stdout, mode="r|") as tar:
+            with tarfile.open(fileobj=process.stdout, mode="r|", tarinfo=_Header) as tar:
                 yield from _from_tar(tar, absolute_links=True)
         except (tarfile.TarError, EOFError):
             process.stdout.close()
@@ -158,8 +192,20 @@ def _deb_members(archive: ArchiveEntry, file: IO[bytes]) -> Iterator[Member]:
         _refuse_archive(archive, f"dpkg-deb ended with {process.returncode}: {problem}")
 
 
+class _Header(tarfile.TarInfo):
+    """A header that is refused where tarfile would believe it: endless ones, and those that lead back."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Header:
+        """Return the header of a member. Raises tarfile.ReadError."""
+        info = super().frombuf(buf, encoding, errors)
+        if info.size < 0 or (info.type in EXTENDED and info.size > HEADER_LIMIT):
+            raise tarfile.ReadError(f"a header of {info.size} bytes")
+        return info
+
+
 def _tar_members(file: IO[bytes]) -> Iterator[Member]:
-    with tarfile.open(fileobj=file, mode="r:*") as tar:
+    with tarfile.open(fileobj=file, mode="r:*", tarinfo=_Header) as tar:
         yield from _from_tar(tar, absolute_links=False)
 
 
@@ -189,7 +235,8 @@ def _zip_members(file: IO[bytes]) -> Iterator[Member]:
             if info.is_dir():
                 yield Member(info.filename, "directory", mode)
             elif stat.S_ISLNK(mode):
-                target = bundle.read(info)[:4096].decode(errors="replace")
+                with bundle.open(info) as content:
+                    target = content.read(4096).decode(errors="replace")
                 yield Member(info.filename, "link", mode, target=target)
             elif stat.S_IFMT(mode) in (0, stat.S_IFREG):
                 with bundle.open(info) as content:
