@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from obstack.agent.gate_front_door import set_usual_strictness
 from obstack.plan.door import Flaw, Kind, Leaf, Part
 
 SYSTEM_STORE: Final = "/etc/ssl/certs/ca-certificates.crt"
@@ -280,6 +281,7 @@ def _handshake(chain: str, key: str, names: Sequence[str], authority: bytes | No
             client = ssl.create_default_context(cafile=SYSTEM_STORE)
         else:
             client = ssl.create_default_context(cadata=authority.decode("ascii", "replace"))
+        set_usual_strictness(client)
     except (OSError, ValueError) as error:
         yield Flaw(Part.CHAIN, f"cannot be served: {_words(error)}", "Get a certificate that OpenSSL takes.")
         return
