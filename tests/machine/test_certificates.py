@@ -159,10 +159,13 @@ def test_what_has_expired_is_made_anew_by_apply(fleet: Monitored) -> None:
     assert {node["outcome"] for node in fleet.apply().values()} == {"unchanged"}
 
 
-def test_the_timer_goes_with_the_last_host(fleet: Monitored) -> None:
-    assert fleet.server.machine.unit_property(f"{TIMER}.timer", "ActiveState") == "active"
+def test_the_timer_outlives_the_last_host_and_goes_when_a_person_renews(fleet: Monitored) -> None:
     for host in HOSTS:
         fleet.forget(host)
+    assert fleet.document("apply", "--yes")["outcome"] == "committed"
+    # The front door has a certificate of the site's own too.
+    assert fleet.server.machine.unit_property(f"{TIMER}.timer", "ActiveState") == "active"
+    fleet.configure(certificates={"automatic": False})
     assert fleet.document("apply", "--yes")["outcome"] == "committed"
     assert fleet.server.machine.unit_property(f"{TIMER}.timer", "LoadState") == "not-found"
     left = fleet.server.machine.succeed(f"find /etc/systemd/system -name '{TIMER}*'").stdout

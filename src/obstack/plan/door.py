@@ -171,7 +171,7 @@ class Attempts:
 
     def may_try(self, now: float) -> bool:
         """Given the time, return whether it may be asked again. A clock that went back does not stop it for long."""
-        return not 0 <= now - self.at < self.pause_s
+        return self.count == 0 or not 0 <= now - self.at < self.pause_s
 
     def document(self) -> bytes:
         """Return the note to keep."""
