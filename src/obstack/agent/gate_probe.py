@@ -28,7 +28,9 @@ WHOLE = 3
 EVIDENCE_LIMIT = 8_192
 BODY_LIMIT = 128 * 1024 * 1024
 """Prometheus describes each of its targets with about one thousand characters, and a fleet has tens of thousands."""
-WATCH_INTERVAL_S = 0.3
+WATCH_FIRST_S = 0.3
+WATCH_LONGEST_S = 1.0
+WATCH_MARGIN_S = 0.05
 
 Probe = Callable[[], str]
 TargetKey = tuple[str, str]
@@ -80,6 +82,7 @@ class Trouble:
 class Watch:
     """Looks at all units of the manifest from time to time while gates are pending, in one request each time.
 
+    The looks come further and further apart, and there is one as soon as what was started may count as running.
     `trouble` is set for good once a unit has failed, waits for an automatic restart, was started again by its manager
     since the run began, or was found stopped twice in a row.
     """
@@ -124,8 +127,20 @@ class Watch:
                 self.trouble = self.trouble or Trouble(unit.name, message)
 
     def _run(self) -> None:
-        while not self._stop.wait(WATCH_INTERVAL_S):
+        pause_s = WATCH_FIRST_S
+        while not self._stop.wait(min(pause_s, self._settled_in_s())):
             self.look()
+            pause_s = min(pause_s * 1.5, WATCH_LONGEST_S)
+
+    def _settled_in_s(self) -> float:
+        """Return how long the youngest unit that was acted on has yet to run before it counts, if that is of use."""
+        started = [
+            state.started_monotonic_s
+            for name, state in self.states.items()
+            if name in self._context.acted and state.started_monotonic_s is not None
+        ]
+        left_s = max(started, default=0.0) + self._context.settle_s - time.monotonic()
+        return left_s + WATCH_MARGIN_S if left_s > 0 else WATCH_LONGEST_S
 
 
 def judge_state(state: UnitState, first: UnitState | None, acted: float | None) -> str:

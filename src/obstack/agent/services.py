@@ -80,6 +80,12 @@ class ServiceManager(Protocol):
     def start(self, unit: wire.UnitEntry) -> None:
         """Start the unit and wait until it runs; a running unit stays as it is. A failure carries the unit's log."""
 
+    def start_all(self, units: Sequence[wire.UnitEntry]) -> None:
+        """Start units of which none needs another, and wait until all run; the failure is of the first that does not.
+
+        The others are started all the same.
+        """
+
     def stop(self, unit: wire.UnitEntry) -> None:
         """Stop the unit and wait until it has ended; an absent or stopped unit is fine."""
 

@@ -78,6 +78,17 @@ class Supervisor:
                 raise ServiceFailure(unit.name, what, self.log(unit)) from failure
         wait_active(self, unit, unit.start_timeout_s)
 
+    def start_all(self, units: Sequence[wire.UnitEntry]) -> None:
+        """Start the programs one after the other; raise the first failure at the end."""
+        failures = []
+        for unit in units:
+            try:
+                self.start(unit)
+            except ServiceFailure as failure:
+                failures.append(failure)
+        if failures:
+            raise failures[0]
+
     def stop(self, unit: wire.UnitEntry) -> None:
         """Stop the program and wait until it has ended; one whose definition is gone is forgotten."""
         with self._server(unit.stop_timeout_s + 10.0) as server:

@@ -63,29 +63,34 @@ class Systemd:
 
     def start(self, unit: wire.UnitEntry) -> None:
         """Start the unit and wait until it is active."""
-        self._own(unit, "start")
-        self._bring_up(unit, "start")
+        self.start_all((unit,))
+
+    def start_all(self, units: Sequence[wire.UnitEntry]) -> None:
+        """Start the units in one transaction of systemd and wait until all are active."""
+        for unit in units:
+            self._own(unit, "start")
+        self._bring_up(units, "start")
 
     def restart(self, unit: wire.UnitEntry) -> None:
         """Restart the unit and wait until it is active."""
-        self._bring_up(unit, "restart")
+        self._bring_up((unit,), "restart")
 
     def stop(self, unit: wire.UnitEntry) -> None:
         """Stop the unit and wait until it has ended."""
         self._own(unit, "stop")
         try:
-            self._job(unit, "stop", unit.stop_timeout_s + 10)
+            self._jobs((unit,), "stop", unit.stop_timeout_s + 10)
         except ServiceFailure:
             # systemctl refuses to stop a unit that is not there, which then does not run either.
             if self.states([unit])[unit.name].active not in ("inactive", "failed"):
                 raise
         # A unit that died on the way down stays `failed` and would turn every later gate red.
-        _forget_failure(unit)
+        _forget_failures((unit,))
 
     def reload(self, unit: wire.UnitEntry) -> None:
         """Signal the unit's main process, or POST to its reload URL; a unit without a ReloadEntry uses its own way."""
         if unit.reload is None:
-            self._job(unit, "reload", unit.start_timeout_s)
+            self._jobs((unit,), "reload", unit.start_timeout_s)
             return
         state = self.states([unit])[unit.name]
         if not state.running:
@@ -137,18 +142,25 @@ class Systemd:
         if not unit.file:
             raise ServiceFailure(unit.name, f"{unit.name} belongs to the system: this program does not {verb} it")
 
-    def _bring_up(self, unit: wire.UnitEntry, verb: str) -> None:
+    def _bring_up(self, units: Sequence[wire.UnitEntry], verb: str) -> None:
         # Earlier failures count against the start limit, and systemd would refuse a start that can succeed now.
-        _forget_failure(unit)
+        _forget_failures(units)
         began = time.monotonic()
-        self._job(unit, verb, unit.start_timeout_s + (unit.stop_timeout_s if verb == "restart" else 0) + 5)
-        wait_active(self, unit, max(1.0, unit.start_timeout_s - (time.monotonic() - began)))
+        longest_s = max(unit.start_timeout_s + (unit.stop_timeout_s if verb == "restart" else 0) for unit in units)
+        self._jobs(units, verb, longest_s + 5)
+        states = self.states(units)
+        for unit in units:
+            if not states[unit.name].running:
+                wait_active(self, unit, max(1.0, unit.start_timeout_s - (time.monotonic() - began)))
 
-    def _job(self, unit: wire.UnitEntry, verb: str, timeout_s: float) -> None:
+    def _jobs(self, units: Sequence[wire.UnitEntry], verb: str, timeout_s: float) -> None:
         try:
-            _query(unit.name, ["systemctl", verb, "--", full_name(unit.name)], timeout_s=timeout_s)
+            argv = ["systemctl", verb, "--", *(full_name(unit.name) for unit in units)]
+            _query(units[0].name, argv, timeout_s=timeout_s)
         except ServiceFailure as failure:
-            state = self.states([unit])[unit.name]
+            states = self.states(units)
+            unit = next((unit for unit in units if not states[unit.name].running), units[0])
+            state = states[unit.name]
             what = f"systemctl {verb} {full_name(unit.name)} failed: the unit is {describe(state)}"
             raise ServiceFailure(unit.name, what, f"{failure.detail}\n{self.log(unit)}".strip()) from failure
 
@@ -198,10 +210,10 @@ def parse_verify(output: str, folder: str, services: Sequence[str]) -> list[str]
     return problems
 
 
-def _forget_failure(unit: wire.UnitEntry) -> None:
-    # Refused for a unit that is not loaded, which then has no failure either.
+def _forget_failures(units: Sequence[wire.UnitEntry]) -> None:
+    # Refused for a unit that is not loaded, which then has no failure either; the others are seen to all the same.
     with contextlib.suppress(ServiceFailure):
-        _query(unit.name, ["systemctl", "reset-failed", "--", full_name(unit.name)])
+        _query(units[0].name, ["systemctl", "reset-failed", "--", *(full_name(unit.name) for unit in units)])
 
 
 def full_name(name: str) -> str:

@@ -8,7 +8,7 @@ units. Every act is recorded before it is done.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from obstack.agent import durable, foreign, gate, outward, stage, wire
@@ -71,11 +71,29 @@ class Transition:
         if self._passed_over(unit):
             self._try(unit, "check", lambda: None)
             return
+        self._announce(unit, action, reason)
+        self._try(unit, action, lambda: _do(self.manager, action, unit))
+        self._remember(unit)
+
+    def _start(self, starts: Sequence[tuple[wire.UnitEntry, str]]) -> None:
+        """Start units of which none needs another in one go, each announced with its reason. Raises as `act` does."""
+        if self.boot:
+            return
+        self.machine.interrupts.check()
+        units = [unit for unit, _ in starts]
+        for unit, reason in starts:
+            self._announce(unit, "start", reason)
+        self._try(units[0], "start", lambda: self.manager.start_all(units))
+        for unit in units:
+            self._remember(unit)
+
+    def _announce(self, unit: wire.UnitEntry, action: str, reason: str) -> None:
         self.writer.append("acting", unit=unit.name, action=action)
         self.machine.event("act", "started", f"{action} {unit.name}: {reason}", unit=unit.name, action=action)
         # Crash here: the act is announced and not done; recovery acts on the unit again, which is safe.
         durable.crash_point(f"act-{unit.name}")
-        self._try(unit, action, lambda: _do(self.manager, action, unit))
+
+    def _remember(self, unit: wire.UnitEntry) -> None:
         self.acted[unit.name] = time.time()
         # Crash here: the unit runs with the new files and nothing says so but the announcement; recovery acts again.
         durable.crash_point(f"acted-{unit.name}")
@@ -89,7 +107,7 @@ class Transition:
                     foreign.demand_accepted(unit)
                 act()
         except ServiceFailure as failure:
-            self.machine.event("act", "failed", failure.what, unit=unit.name, action=action)
+            self.machine.event("act", "failed", failure.what, unit=failure.unit or unit.name, action=action)
             self.failures.append(failure)
             if not self.resolute:
                 raise failure_error(self.failures) from failure
@@ -123,9 +141,18 @@ class Transition:
 
     def _act_on_all(self, *kinds: str) -> None:
         units = {unit.name: unit for manifest in (self.old, self.new) if manifest for unit in manifest.units}
-        for action in self.actions:
-            if action.action in kinds:
-                self.act(units[action.unit], action.action, action.reason)
+        starts: list[tuple[wire.UnitEntry, str]] = []
+        for action in (action for action in self.actions if action.action in kinds):
+            unit = units[action.unit]
+            if starts and (action.action != "start" or any(other.name in unit.after for other, _ in starts)):
+                self._start(starts)
+                starts = []
+            if action.action == "start":
+                starts.append((unit, action.reason))
+            else:
+                self.act(unit, action.action, action.reason)
+        if starts:
+            self._start(starts)
 
     def _reload_definitions(self) -> None:
         # Crash here: unit files are new and the service manager does not know; recovery lets it read them again.
@@ -140,8 +167,6 @@ class Transition:
 
 def _do(manager: ServiceManager, action: str, unit: wire.UnitEntry) -> None:
     match action:
-        case "start":
-            manager.start(unit)
         case "stop":
             manager.stop(unit)
         case "restart":

@@ -9,54 +9,17 @@ permission bits and write permission for others are not taken over: what is unpa
 from __future__ import annotations
 
 import hashlib
-import lzma
 import os
 import posixpath
-import stat
-import struct
-import subprocess
-import tarfile
-import zipfile
-import zlib
-from collections.abc import Generator, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
-from typing import IO, Final, NoReturn, Protocol
+from typing import IO, Final, NoReturn
 
 from obstack.agent.faults import CHANGE_FAILED, AgentError
+from obstack.agent.members import CHUNK, UNREADABLE, UNTOUCHED, Member, members_of, parts_of, refuse_archive
 from obstack.agent.wire import ArchiveEntry, ArtifactEntry
 
-CHUNK: Final = 1 << 20
-ELF: Final = b"\x7fELF"
 FOLDER_MODE: Final = 0o755
-UNREADABLE: Final = (
-    tarfile.TarError,
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    struct.error,
-    EOFError,
-    # zipfile reports encrypted members as RuntimeError, unknown compression as its subclass NotImplementedError.
-    RuntimeError,
-    # Numbers, names and offsets that are none.
-    ValueError,
-    LookupError,
-    OverflowError,
-)
-"""What the readers of archives raise for one that is damaged, or was made to damage them."""
-UNTOUCHED: Final = "nothing outside the staging folder was touched"
-
-
-EXTENDED: Final = (
-    tarfile.XHDTYPE,
-    tarfile.XGLTYPE,
-    tarfile.SOLARIS_XHDTYPE,
-    tarfile.GNUTYPE_LONGNAME,
-    tarfile.GNUTYPE_LONGLINK,
-)
-"""Kinds of headers whose content belongs to the header itself."""
-HEADER_LIMIT: Final = 1 << 20
-"""A header may announce more of itself, which tarfile reads into memory: names have some thousand characters."""
 
 
 @dataclass(frozen=True)
@@ -71,27 +34,6 @@ class Limits:
     size: int = 8 << 30
     ratio: int = 100
     spare: int = 64 << 20
-
-
-class Content(Protocol):
-    """Something to read bytes from."""
-
-    def read(self, size: int, /) -> bytes:
-        """Return the next bytes, at most `size`; none at the end."""
-
-
-@dataclass(frozen=True)
-class Member:
-    """One thing in an archive. `kind` is directory, file, link or hardlink; `target` is where a link leads.
-
-    `content` reads a file once, before the next member is asked for.
-    """
-
-    name: str
-    kind: str
-    mode: int
-    target: str = ""
-    content: Content | None = None
 
 
 def unpack_artifact(
@@ -116,16 +58,16 @@ def unpack_artifact(
 def _unpack(folder: _Folder, archive: ArchiveEntry, file: IO[bytes]) -> None:
     folder.archive = archive
     try:
-        with closing(_members(archive, file)) as members:
+        with closing(members_of(archive, file)) as members:
             for member in members:
                 folder.put(member)
     except UNREADABLE as error:
-        _refuse_archive(archive, f"{type(error).__name__}: {error}")
+        refuse_archive(archive, f"{type(error).__name__}: {error}")
     except OSError as error:
         if error.errno is not None:
             raise
         # gzip and bz2 report damaged data as an OSError that no system call caused.
-        _refuse_archive(archive, f"{type(error).__name__}: {error}")
+        refuse_archive(archive, f"{type(error).__name__}: {error}")
 
 
 def _verify(archive: ArchiveEntry, file: IO[bytes]) -> None:
@@ -142,132 +84,6 @@ def _verify(archive: ArchiveEntry, file: IO[bytes]) -> None:
             state=UNTOUCHED,
             do=f"remove {file.name} and run: observability apply",
         )
-
-
-# --------------------------------------------------------------------------------------------------- reading
-
-
-def _members(archive: ArchiveEntry, file: IO[bytes]) -> Generator[Member, None, None]:
-    """Given a verified archive, yield its members in order."""
-    if archive.kind == "deb":
-        yield from _deb_members(archive, file)
-    elif archive.kind == "tar":
-        yield from _tar_members(file)
-    elif archive.kind == "zip":
-        yield from _zip_members(file)
-    elif archive.kind == "file":
-        yield Member(archive.path or archive.name, "file", 0o755, content=file)
-    else:
-        _refuse_archive(archive, f"archives of kind {archive.kind!r} are not known")
-
-
-def _refuse_archive(archive: ArchiveEntry, reason: str) -> NoReturn:
-    raise AgentError(
-        exit_code=CHANGE_FAILED,
-        code="archive-unreadable",
-        what=f"The archive {archive.name} could not be read.",
-        where=f"{archive.name}: {reason}",
-        state=UNTOUCHED,
-        do=f"observability lock --update, or name another version of what {archive.name} belongs to",
-    )
-
-
-def _deb_members(archive: ArchiveEntry, file: IO[bytes]) -> Iterator[Member]:
-    """Yield what the package would install. dpkg-deb undoes whatever compression the package has."""
-    with subprocess.Popen(
-        ["dpkg-deb", "--fsys-tarfile", "/dev/stdin"], stdin=file, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
-        assert process.stdout is not None and process.stderr is not None  # noqa: S101 - both are pipes
-        try:
-            with tarfile.open(fileobj=process.stdout, mode="r|", tarinfo=_Header) as tar:
-                yield from _from_tar(tar, absolute_links=True)
-        except (tarfile.TarError, EOFError):
-            process.stdout.close()
-            if process.wait() == 0:
-                raise
-        while not process.stdout.closed and process.stdout.read(CHUNK):
-            pass  # the padding behind the archive's end, so that dpkg-deb can finish
-        problem = process.stderr.read().decode(errors="replace").strip()
-    if process.returncode != 0:
-        _refuse_archive(archive, f"dpkg-deb ended with {process.returncode}: {problem}")
-
-
-class _Header(tarfile.TarInfo):
-    """A header that is refused where tarfile would believe it: endless ones, and those that lead back."""
-
-    @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Header:
-        """Return the header of a member. Raises tarfile.ReadError."""
-        info = super().frombuf(buf, encoding, errors)
-        if info.size < 0 or (info.type in EXTENDED and info.size > HEADER_LIMIT):
-            raise tarfile.ReadError(f"a header of {info.size} bytes")
-        return info
-
-
-def _tar_members(file: IO[bytes]) -> Iterator[Member]:
-    with tarfile.open(fileobj=file, mode="r:*", tarinfo=_Header) as tar:
-        yield from _from_tar(tar, absolute_links=False)
-
-
-def _from_tar(tar: tarfile.TarFile, absolute_links: bool) -> Iterator[Member]:
-    for info in tar:
-        if info.isdir():
-            yield Member(info.name, "directory", info.mode)
-        elif info.issym():
-            target = info.linkname
-            if absolute_links and target.startswith("/"):
-                # In a package the root is that of the system it was made for, which here is the folder itself.
-                depth = len(_parts(info.name)) - 1
-                target = "../" * depth + target.lstrip("/")
-            yield Member(info.name, "link", 0o777, target=target)
-        elif info.islnk():
-            yield Member(info.name, "hardlink", info.mode, target=info.linkname)
-        elif info.isreg():
-            yield Member(info.name, "file", info.mode, content=tar.extractfile(info))
-        else:
-            yield Member(info.name, "special", info.mode)
-
-
-def _zip_members(file: IO[bytes]) -> Iterator[Member]:
-    with zipfile.ZipFile(file) as bundle:
-        for info in bundle.infolist():
-            mode = info.external_attr >> 16
-            if info.is_dir():
-                yield Member(info.filename, "directory", mode)
-            elif stat.S_ISLNK(mode):
-                with bundle.open(info) as content:
-                    target = content.read(4096).decode(errors="replace")
-                yield Member(info.filename, "link", mode, target=target)
-            elif stat.S_IFMT(mode) in (0, stat.S_IFREG):
-                with bundle.open(info) as content:
-                    head = content.read(len(ELF))
-                    # Some projects zip their programs without the executable bit.
-                    executable = 0o755 if head == ELF else mode
-                    yield Member(info.filename, "file", executable, content=_Prefixed(head, content))
-            else:
-                yield Member(info.filename, "special", mode)
-
-
-class _Prefixed:
-    """A stream of which the first bytes were already read."""
-
-    def __init__(self, head: bytes, rest: IO[bytes]) -> None:
-        self._head = head
-        self._rest = rest
-
-    def read(self, size: int, /) -> bytes:
-        """Return the next bytes, at most `size`."""
-        if self._head:
-            head, self._head = self._head, b""
-            return head
-        return self._rest.read(size)
-
-
-# --------------------------------------------------------------------------------------------------- writing
-
-
-def _parts(name: str) -> list[str]:
-    return [part for part in name.split("/") if part not in ("", ".")]
 
 
 class _Folder:
@@ -327,7 +143,7 @@ class _Folder:
 
     def _path(self, member: Member, name: str) -> str | None:
         """Return the path of a member's name inside the folder; None when nothing is left after `strip`."""
-        parts = _parts(name)
+        parts = parts_of(name)
         if name.startswith("/") or ".." in parts:
             self._refuse(member, "its path leads out of the folder")
         try:

@@ -8,6 +8,7 @@ import hashlib
 import io
 import lzma
 import os
+import random
 import shutil
 import stat
 import subprocess
@@ -239,25 +240,66 @@ def test_a_zipped_program_without_the_executable_bit_becomes_one(tmp_path: Path)
     assert stat.S_IMODE((made / "text").stat().st_mode) == 0o644
 
 
-def test_a_package_is_unpacked_with_its_absolute_links_turned_inwards(tmp_path: Path) -> None:
-    tree = tmp_path / "tree"
+def package(folder: Path, compression: str = "xz") -> bytes:
+    """Build a real package with a link that is absolute."""
+    tree = folder / "tree"
     (tree / "DEBIAN").mkdir(parents=True)
     (tree / "DEBIAN/control").write_text(
         "Package: thing\nVersion: 1\nArchitecture: all\nMaintainer: Nobody <nobody@example.org>\nDescription: thing\n"
     )
     (tree / "usr/share/thing").mkdir(parents=True)
-    (tree / "usr/share/thing/data").write_text("data")
+    (tree / "usr/share/thing/data").write_bytes(random.Random(1).randbytes(300_000) + bytes(300_000))
     (tree / "usr/share/thing/absolute").symlink_to("/usr/share/thing/data")
-    subprocess.run(["dpkg-deb", "--root-owner-group", "--build", tree, tmp_path / "thing.deb"], check=True)
-    made = unpack(tmp_path / "work", (tmp_path / "thing.deb").read_bytes(), kind="deb")
+    settings = ["--root-owner-group", f"-Z{compression}"]
+    subprocess.run(["dpkg-deb", *settings, "--build", tree, folder / "thing.deb"], check=True)
+    return (folder / "thing.deb").read_bytes()
+
+
+@pytest.mark.parametrize("compression", ["xz", "zstd", "gzip", "none"])
+def test_a_package_is_unpacked_with_its_absolute_links_turned_inwards(tmp_path: Path, compression: str) -> None:
+    made = unpack(tmp_path / "work", package(tmp_path, compression), kind="deb")
     assert os.readlink(made / "usr/share/thing/absolute") == "../../../usr/share/thing/data"
-    assert (made / "usr/share/thing/absolute").read_text() == "data"
+    assert (made / "usr/share/thing/absolute").read_bytes() == (tmp_path / "tree/usr/share/thing/data").read_bytes()
+
+
+def test_two_streams_of_xz_in_a_package_are_one_after_the_other(tmp_path: Path) -> None:
+    files = tar_of(Thing("a", content=b"a" * 5000), Thing("b", content=b"b" * 5000))
+    data = lzma.compress(files[:6000]) + lzma.compress(files[6000:])
+    made = unpack(tmp_path, packed(data), kind="deb")
+    assert (made / "b").read_bytes() == b"b" * 5000
+
+
+def packed(data: bytes, name: bytes = b"data.tar.xz", size: int | None = None) -> bytes:
+    """Return an archive of ar with these files."""
+
+    def member(title: bytes, content: bytes, length: int) -> bytes:
+        return b"%-16s%-12d%-6d%-6d%-8d%-10d`\n" % (title, 0, 0, 0, 0o100644, length) + content + b"\n" * (length % 2)
+
+    given = len(data) if size is None else size
+    return b"!<arch>\n" + member(b"debian-binary", b"2.0\n", 4) + member(name, data, given)
 
 
 def test_what_is_not_a_package_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(AgentError, match="could not be read") as caught:
-        unpack(tmp_path, b"not a package", kind="deb")
-    assert "dpkg-deb ended with" in caught.value.where
+    whole, files = package(tmp_path), tar_of(Thing("a"))
+    cut = whole.index(b"data.tar.xz") + 2000
+    broken = bytearray(lzma.compress(tar_of(Thing("a", content=bytes(20_000)))))
+    broken[len(broken) // 2] ^= 255
+    refused = {
+        "it is no archive of ar": b"not a package",
+        "one of its members has no header": b"!<arch>\n" + b"x" * 60,
+        "it does not begin as a Debian package does": b"!<arch>\n" + packed(b"")[72:],
+        "it ends in the middle of its files": whole[:cut],
+        "LZMAError": packed(bytes(broken)),
+        "LZMAError: Input format": packed(lzma.compress(files) + b"more of it, and more"),
+        "there is more behind the end of its files": packed(lzma.compress(files + bytes(4 << 20))),
+        "dpkg-deb ended with": packed(b"nothing of the kind", b"data.tar.zst"),
+    }
+    for number, (reason, content) in enumerate(refused.items()):
+        with pytest.raises(AgentError, match="could not be read") as caught:
+            unpack(tmp_path / str(number), content, kind="deb")
+        assert reason in caught.value.where
+    with pytest.raises(AgentError, match="could not be read"):
+        unpack(tmp_path / "longer", packed(lzma.compress(files), size=1 << 40), kind="deb")
 
 
 def test_limits_hold_for_members_and_for_bytes(tmp_path: Path) -> None:
