@@ -171,7 +171,9 @@ def build_nodes(
     from obstack.edges.certificates import InternalAuthority
     from obstack.operations import desired
 
-    doors = None if target.private else door_files(target)
+    internal = site.front_door.certificate.mode == "internal"
+    # What looks at files takes longer to load than the rest of a run that changes nothing.
+    doors = None if target.private or internal else door_files(target)
     if doors is not None and site.server.name in names and not keep_door:
         demand_files(target, site, doors)
     modules = load_modules(target, site) if site.hosts else {}

@@ -66,14 +66,18 @@ class Ended(Protocol):
         """The end of what it said."""
 
 
-class Client(Protocol):
-    """What speaks ACME."""
+class Renewer(Protocol):
+    """What renews an authority's certificate by itself."""
 
     def installed(self) -> bool:
         """Return whether it is there."""
 
     def renews(self) -> bool:
         """Return whether its timer runs, which renews what is due."""
+
+
+class Client(Renewer, Protocol):
+    """What speaks ACME."""
 
     def rehearse(self, order: Order, webroot: str) -> Ended:
         """Given an order and the folder of the challenges, try it out where failures cost nothing."""
@@ -143,7 +147,7 @@ def file_findings(site: Site, sources: Sources, now: float) -> list[Finding]:
     return [Finding((*section, flaw.part.value), flaw.message, flaw.remedy, (*section, "mode")) for flaw in flaws]
 
 
-def door_findings(site: Site, sources: Sources, client: Client, now: float) -> list[Judgement]:
+def door_findings(site: Site, sources: Sources, client: Renewer, now: float) -> list[Judgement]:
     """Given a site, return what a person should know of its door's certificate before an apply; none of it blocks."""
     choice = site.front_door.certificate
     place = "front_door.certificate"

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from obstack.model.door_certificate import LINEAGE
 from obstack.model.site import Site
-from obstack.operations.door import AGAIN, Client, Notes, Sources, moment_text
+from obstack.operations.door import AGAIN, Notes, Renewer, Sources, moment_text
 from obstack.plan.certificates import FRONT_DOOR, Issued, Standing
 from obstack.plan.door import NOTE, WARN_S, Leaf, order_of, read_attempts, words_of
 
@@ -48,7 +48,7 @@ class DoorState:
         return f"{told}: certbot delete --cert-name {LINEAGE}" if self.left else ""
 
 
-def door_state(site: Site, sources: Shown, client: Client, notes: Notes, now: float) -> DoorState:
+def door_state(site: Site, sources: Shown, client: Renewer, notes: Notes, now: float) -> DoorState:
     """Given a site, where certificates are found, what speaks ACME, the notes and the time, return how it stands."""
     mode = site.front_door.certificate.mode
     leaf = sources.shown()
@@ -84,13 +84,13 @@ def _standing(mode: str, leaf: Leaf, now: float) -> Standing:
     return Standing.OVERDUE if left < OVERDUE_S else Standing.DUE if left < WARN_S else Standing.VALID
 
 
-def _internal(site: Site, _sources: Shown, _client: Client, _notes: Notes, _now: float) -> tuple[str, bool]:
+def _internal(site: Site, _sources: Shown, _client: Renewer, _notes: Notes, _now: float) -> tuple[str, bool]:
     if site.certificates.automatic:
         return "by observability-renew.timer", True
     return "by hand: observability cert renew --if-due", True
 
 
-def _provided(site: Site, sources: Shown, _client: Client, _notes: Notes, now: float) -> tuple[str, bool]:
+def _provided(site: Site, sources: Shown, _client: Renewer, _notes: Notes, now: float) -> tuple[str, bool]:
     found = sources.provided(site, now)
     if found.flaws:
         return f"{found.place} is not taken: {words_of(found.flaws)}", False
@@ -99,7 +99,7 @@ def _provided(site: Site, sources: Shown, _client: Client, _notes: Notes, now: f
     return f"by you: put a new one into {found.place}, then observability apply", True
 
 
-def _acme(site: Site, sources: Shown, client: Client, notes: Notes, now: float) -> tuple[str, bool]:
+def _acme(site: Site, sources: Shown, client: Renewer, notes: Notes, now: float) -> tuple[str, bool]:
     found = sources.issued(site, now)
     order = order_of(site)
     if found is None or found.certificate is None:
