@@ -13,7 +13,7 @@ from obstack.errors import Problem
 from obstack.model.secret import Secret
 
 if TYPE_CHECKING:  # the model costs a tenth of a second, and most verbs do without it
-    from obstack.catalog.artifact import Artifact
+    from obstack.catalog.artifact import Artifact, Newest
     from obstack.catalog.components import Component
     from obstack.model.components import ArtifactChoice
     from obstack.model.legible import Legible
@@ -178,6 +178,9 @@ class ArchiveCache(Protocol):
     def find(self, entry: wire.ArchiveEntry) -> Path | None:
         """Given an archive, return its file, or None when it is not here in full. Its content is not read."""
 
+    def look(self, entry: wire.ArchiveEntry) -> bool | None:
+        """Given an archive, read it and return whether it is what it should be; None when it is not here."""
+
     def verify(self, digest: str) -> Path | None:
         """Given a digest, read the archive and return its file; None when it is not here. A damaged one is removed."""
 
@@ -216,6 +219,12 @@ class ArtifactSource(Protocol):
 
         Raises UsageError when there is no such version or suite, Unreachable when the place cannot be reached,
         ChangeFailed when something is not what it was promised to be.
+        """
+
+    def newest(self, component: Component, choice: ArtifactChoice, architecture: str) -> Newest:
+        """Given a settled choice, return what `resolve` would give, without fetching an archive.
+
+        Raises UsageError and Unreachable as `resolve` does.
         """
 
     def fetch(self, artifacts: Sequence[Artifact]) -> None:

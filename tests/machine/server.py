@@ -27,6 +27,8 @@ PROGRAM: Final = ("observability", "obs", "scripts", "src", "modules", "requirem
 FROM_NETWORK: Final = ("requirements.lock", "scripts/bootstrap.sh", "src/obstack/catalog", "src/obstack/edges/debian")
 """What decides what is taken from the network; a change of it makes a new image."""
 
+LOCK: Final = "./observability lock --architecture $(dpkg --print-architecture)"
+
 SETTINGS: Final[Mapping[str, Any]] = {
     "version": 1,
     "environment": "testing",
@@ -67,7 +69,7 @@ def program_image(images: ImageStore, base: Image) -> Image:
         for suite in (None, *PROMETHEUS_SUITES):
             (place / "config" / "global.yaml").write_text(json.dumps({**SETTINGS, **prometheus_of(suite)}))
             keep = f"mkdir -p {LOCKS}; mv config/artifacts.lock.json {LOCKS}/{suite or 'own'}.json"
-            run_with_network(root, ["sh", "-ec", f"cd {FOLDER}; ./observability lock; {keep}"])
+            run_with_network(root, ["sh", "-ec", f"cd {FOLDER}; {LOCK}; {keep}"])
         _lock_for_hosts(root, place)
         shutil.rmtree(place / "src")
         shutil.rmtree(place / "modules")
@@ -84,7 +86,7 @@ def _lock_for_hosts(root: Path, place: Path) -> None:
         host = {"address": f"192.0.2.{number}", "suite": suite, "modules": modules}
         (place / "config" / "hosts" / f"{suite}.yaml").write_text(json.dumps(host))
     keep = f"mv config/artifacts.lock.json {LOCKS}/fleet.json; rm -r config/hosts"
-    run_with_network(root, ["sh", "-ec", f"cd {FOLDER}; ./observability lock; {keep}"])
+    run_with_network(root, ["sh", "-ec", f"cd {FOLDER}; {LOCK}; {keep}"])
 
 
 def _plain_modules() -> list[ShippedModule]:

@@ -223,7 +223,19 @@ CHANGING: dict[str, Handler] = {
     "uninstall": _uninstall,
     "recover": _recover,
 }
-READING = ("inspect", "current", "health", "generations", "manifest", "diff", "contents", "logs", "detect", "audit")
+READING = (
+    "inspect",
+    "current",
+    "health",
+    "generations",
+    "manifest",
+    "diff",
+    "contents",
+    "verify",
+    "logs",
+    "detect",
+    "audit",
+)
 
 
 def boot_recover(root: str) -> int:

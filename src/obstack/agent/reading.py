@@ -1,4 +1,4 @@
-"""The verbs that change nothing: inspect, current, health, generations, manifest, diff, contents and logs."""
+"""The verbs that change nothing: inspect, current, health, generations, manifest, diff, contents, verify and logs."""
 
 from __future__ import annotations
 
@@ -162,6 +162,18 @@ def contents(machine: Machine, request: wire.Request) -> wire.Reply:
         if file.path in wanted and not file.secret and file.size <= DIFF_LIMIT
     }
     return wire.Reply("ok", in_force.identity, data={"contents": found})
+
+
+def verify(machine: Machine, request: wire.Request) -> wire.Reply:
+    """Return every artifact of the generation in force with all that is in it, read byte by byte.
+
+    Raises AgentError `nothing-deployed`.
+    """
+    from obstack.agent import inventory  # not needed by a run that changes nothing
+
+    del request
+    in_force = _in_force(machine)
+    return wire.Reply("ok", in_force.identity, data={"artifacts": inventory.verify(machine, in_force)})
 
 
 def detect(machine: Machine, request: wire.Request) -> wire.Reply:

@@ -36,3 +36,11 @@ class Artifact:
     def entry(self) -> ArtifactEntry:
         """Return what the agent is told."""
         return ArtifactEntry(self.component, self.version, tuple(archive.entry for archive in self.archives))
+
+
+@dataclass(frozen=True)
+class Newest:
+    """What a source would give today: the version, and the digests of all archives."""
+
+    version: str
+    digests: frozenset[str]

@@ -29,4 +29,5 @@ def _release(release: ModuleRelease) -> Release:
         default=release.default,
         digests=release.digests,
         binaries=dict(release.programs),
+        licence=release.licence,
     )

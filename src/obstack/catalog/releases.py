@@ -17,6 +17,7 @@ class Release:
 
     In `url`, `{version}` and `{architecture}` are filled in. `default` is the version taken when none is asked for.
     `digests` is by version, then by architecture. `binaries` are paths after `strip` leading folders were dropped.
+    `licence` is an SPDX expression, empty when nobody said it.
     """
 
     url: str
@@ -25,6 +26,7 @@ class Release:
     default: str
     digests: dict[str, dict[str, str]]
     binaries: dict[str, str]
+    licence: str = ""
 
 
 def _archive(organisation: str, name: str) -> str:
@@ -69,6 +71,7 @@ PROMETHEUS: Final = Release(
         },
     },
     binaries={"prometheus": "prometheus", "promtool": "promtool"},
+    licence="Apache-2.0",
 )
 
 ALERTMANAGER: Final = Release(
@@ -87,6 +90,7 @@ ALERTMANAGER: Final = Release(
         },
     },
     binaries={"alertmanager": "alertmanager", "amtool": "amtool"},
+    licence="Apache-2.0",
 )
 
 NODE_EXPORTER: Final = Release(
@@ -104,6 +108,7 @@ NODE_EXPORTER: Final = Release(
         },
     },
     binaries={"node_exporter": "node_exporter"},
+    licence="Apache-2.0",
 )
 
 BLACKBOX_EXPORTER: Final = Release(
@@ -118,4 +123,5 @@ BLACKBOX_EXPORTER: Final = Release(
         },
     },
     binaries={"blackbox_exporter": "blackbox_exporter"},
+    licence="Apache-2.0",
 )

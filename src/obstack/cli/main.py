@@ -45,6 +45,9 @@ COMMANDS: dict[str, Command] = {
         "obstack.cli.lock",
         "Resolve the components' versions and write them with their SHA-256 into artifacts.lock.json.",
     ),
+    "artifacts": Command(
+        "obstack.cli.artifacts", "Show and verify what is deployed: artifacts, their parts and licences."
+    ),
     "plan": Command("obstack.cli.plan", "Show what an apply would change, which unit it would act on, and why."),
     "apply": Command("obstack.cli.apply", "Make the machines what the configuration says, in one transaction each."),
     "health": Command(

@@ -31,10 +31,15 @@ def cache_folder(target: Target) -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "observability"
 
 
+def archive_cache(target: Target) -> ArtifactCache:
+    """Given a target, return the cache of archives."""
+    return ArtifactCache(cache_folder(target) / "archives")
+
+
 def make_supply(target: Target, site: Site, reporter: Reporter, *, fresh: bool = False) -> Supply:
     """Given a target and its site, return its sources over the cache; `fresh` reads package indexes anew."""
     folder = cache_folder(target)
-    cache = ArtifactCache(folder / "archives")
+    cache = archive_cache(target)
     downloads = WebDownloads(reporter)
     location = site.artifacts.mirror
     mirror = Mirror(location, cache, downloads) if location else None

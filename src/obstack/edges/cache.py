@@ -42,6 +42,17 @@ class ArtifactCache:
         except FileNotFoundError:
             return None
 
+    def look(self, entry: ArchiveEntry) -> bool | None:
+        """Given an archive, read it and return whether it is what it should be; None when it is not here.
+
+        Unlike `verify` it changes nothing.
+        """
+        place = self._archives / entry.digest
+        try:
+            return place.stat().st_size == entry.size and digest_of(place) == entry.digest
+        except FileNotFoundError:
+            return None
+
     def verify(self, digest: str) -> Path | None:
         """Given a digest, read the archive and return its file; None when it is not here. A damaged one is removed."""
         place = self._archives / digest

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from obstack.agent.wire import ArchiveEntry
-from obstack.catalog.artifact import Archive, Artifact
+from obstack.catalog.artifact import Archive, Artifact, Newest
 from obstack.catalog.components import Component
+from obstack.catalog.releases import Release
 from obstack.errors import Unreachable, UsageError
 from obstack.model.components import ArtifactChoice, Source
 from obstack.ports import ArchiveCache, ArchiveMirror, Downloads
@@ -38,11 +39,7 @@ class Releases:
         Raises UsageError when no such release is pinned, Unreachable when it cannot be had, ChangeFailed when what
         comes is something else.
         """
-        release = component.release
-        version = choice.version or (release.default if release else "")
-        digest = release.digests.get(version, {}).get(architecture) if release else None
-        if release is None or digest is None:
-            raise _not_pinned(component, version, architecture)
+        release, version, digest = _pinned(component, choice, architecture)
         url = release.url.format(version=version, architecture=architecture)
         name = url.rpartition("/")[2]
         file = self._cache.verify(digest) or self._obtain(name, digest, url)
@@ -56,6 +53,11 @@ class Releases:
             archives=(Archive(entry, url),),
             binaries=dict(release.binaries),
         )
+
+    def newest(self, component: Component, choice: ArtifactChoice, architecture: str) -> Newest:
+        """Given a choice, return what the catalogue pins for it. Raises UsageError when that is nothing."""
+        _, version, digest = _pinned(component, choice, architecture)
+        return Newest(version, frozenset({digest}))
 
     def fetch(self, artifacts: Sequence[Artifact]) -> None:
         """Given artifacts, put those of their archives that the cache lacks into it. Raises what `resolve` raises."""
@@ -78,6 +80,16 @@ class Releases:
             state="nothing was changed",
             do=f"put {name} into the mirror as sha256/{digest}, or choose another version in artifacts",
         )
+
+
+def _pinned(component: Component, choice: ArtifactChoice, architecture: str) -> tuple[Release, str, str]:
+    """Return the release, the version that is chosen of it and the digest. Raises UsageError."""
+    release = component.release
+    version = choice.version or (release.default if release else "")
+    digest = release.digests.get(version, {}).get(architecture) if release else None
+    if release is None or digest is None:
+        raise _not_pinned(component, version, architecture)
+    return release, version, digest
 
 
 def _not_pinned(component: Component, version: str, architecture: str) -> UsageError:

@@ -137,6 +137,11 @@ class ModuleRelease(Section):
     programs: dict[ProgramName, RelativePath] = Field(
         description="Programs and where they are in it.", examples=[{"mysqld_exporter": "mysqld_exporter"}]
     )
+    licence: Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9.+() -]+)?$", max_length=200)] = Field(
+        default="",
+        description="Its licence as an SPDX expression, for the bill of materials.",
+        examples=["Apache-2.0"],
+    )
 
 
 class ModuleArtifact(Section):

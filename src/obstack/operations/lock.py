@@ -60,6 +60,30 @@ def resolve(
     return lock.updated(architecture, artifacts)
 
 
+def resolve_architectures(
+    site: Site,
+    architectures: Iterable[str],
+    supply: Supply,
+    *,
+    lock: Lock,
+    needed: Collection[str],
+    update: Collection[str] = (),
+) -> tuple[Lock, dict[str, str]]:
+    """Given architectures, return the lock in which each has every component, and why some were left out.
+
+    One that is not `needed` is left out when the site's choice cannot be had for it. Raises what the sources raise.
+    """
+    left_out: dict[str, str] = {}
+    for architecture in architectures:
+        try:
+            lock = resolve(site, architecture, supply, lock=lock, update=update)
+        except UsageError as error:
+            if architecture in needed:
+                raise
+            left_out[architecture] = error.what
+    return lock, left_out
+
+
 def decide_host_choice(site: Site, component: Component, suite: str) -> ArtifactChoice:
     """Given a component of hosts and their suite, return the choice, which is settled for packages.
 

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from contract.cache import cache_folder
-from obstack.catalog.components import COMPONENTS
+from obstack.catalog.components import ARCHITECTURES, COMPONENTS
+from obstack.edges.debian.apt import own_architecture
 
 pytestmark = pytest.mark.contract
 
@@ -45,15 +46,17 @@ def configuration(tmp_path: Path) -> Path:
 
 
 def test_a_lock_is_made_once_and_kept_without_any_network(configuration: Path, tmp_path: Path) -> None:
-    made = lock(configuration)
+    own = own_architecture()
+    made = lock(configuration, "--architecture", own)
     assert made["changed"] is True
-    assert {row["component"] for row in made["artifacts"]} == set(COMPONENTS)
-    assert all(row["source"] == "debian" and row["before"] is None for row in made["artifacts"])
+    rows = made["architectures"][own]
+    assert {row["component"] for row in rows} == set(COMPONENTS)
+    assert all(row["source"] == "debian" and row["before"] is None for row in rows)
     file = Path(made["file"])
     before = (file.read_bytes(), file.stat().st_mtime_ns)
     # Neither apt nor dpkg can be found, and every proxy is a closed port.
     nowhere = {"PATH": str(tmp_path), "http_proxy": "http://127.0.0.1:1", "https_proxy": "http://127.0.0.1:1"}
-    again = lock(configuration, "--verify", environment=nowhere)
+    again = lock(configuration, "--verify", "--architecture", own, environment=nowhere)
     assert again["changed"] is False
     assert (file.read_bytes(), file.stat().st_mtime_ns) == before
 
@@ -64,14 +67,37 @@ def test_a_damaged_lock_is_refused_as_configuration(configuration: Path) -> None
     assert refused["error"]["problems"][0]["message"] == "lock: unknown field 'surprise'"
 
 
-def test_another_architecture_is_locked_beside_this_one(configuration: Path) -> None:
-    lock(configuration)
-    both = lock(configuration, "--architecture", "arm64")
+@pytest.mark.security
+def test_both_architectures_are_locked_by_the_digests_of_their_own_archives(configuration: Path) -> None:
+    one = lock(configuration, "--architecture", "arm64")
+    assert set(one["architectures"]) == {"arm64"}
+    both = lock(configuration)
+    assert set(both["architectures"]) == set(ARCHITECTURES)
+    assert both["left_out"] == {}
     locked = json.loads(Path(both["file"]).read_text())["architectures"]
     assert set(locked) == {"amd64", "arm64"}
     names = {archive["entry"]["name"] for archive in locked["arm64"]["nginx"]["archives"]}
     assert any(name.startswith("nginx_") and name.endswith("_arm64.deb") for name in names)
     assert locked["arm64"]["nginx"]["libraries"] != locked["amd64"]["nginx"]["libraries"]
+
+
+def test_a_lock_that_is_not_current_is_told(configuration: Path) -> None:
+    own = own_architecture()
+    lock(configuration, "--architecture", own)
+    assert lock(configuration, "--check")["current"] is True
+    file = configuration / "artifacts.lock.json"
+    document = json.loads(file.read_text())
+    document["architectures"][own]["prometheus"]["version"] = "2.0"
+    document["architectures"][own]["nginx"]["archives"][0]["entry"]["digest"] = "0" * 64
+    del document["architectures"][own]["alertmanager"]
+    file.write_text(json.dumps(document))
+    before = file.read_bytes()
+    found = lock(configuration, "--check", code=1)
+    assert found["current"] is False
+    stale = {item["component"]: item["standing"] for item in found["artifacts"] if item["standing"] != "current"}
+    assert stale == {"prometheus": "newer version", "nginx": "newer parts", "alertmanager": "not locked"}
+    assert file.read_bytes() == before
+    assert lock(configuration, "--check", "--update-all", code=2)["error"]["code"] == "usage"
 
 
 def test_what_hosts_need_is_locked_for_each_of_their_platforms(configuration: Path, tmp_path: Path) -> None:
@@ -81,12 +107,13 @@ def test_what_hosts_need_is_locked_for_each_of_their_platforms(configuration: Pa
         (configuration / f"hosts/{suite}-1.yaml").write_text(
             f"address: 192.0.2.1{len(suite)}\nsuite: {suite}\narchitecture: amd64\n"
         )
-    made = lock(configuration)
+    own = ("--architecture", own_architecture())
+    made = lock(configuration, *own)
     assert set(made["hosts"]) == {"bookworm/amd64", "trixie/amd64"}
     for platform, rows in made["hosts"].items():
         assert {"node-exporter", "nftables"} <= {row["component"] for row in rows}
         assert all(row["suite"] == platform.partition("/")[0] for row in rows)
     nowhere = {"PATH": str(tmp_path), "http_proxy": "http://127.0.0.1:1", "https_proxy": "http://127.0.0.1:1"}
-    assert lock(configuration, environment=nowhere)["changed"] is False
+    assert lock(configuration, *own, environment=nowhere)["changed"] is False
     unknown = lock(configuration, "--update", "nodeexporter", code=2)
     assert "node-exporter" in unknown["error"]["where"]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from obstack.agent.wire import ArchiveEntry
-from obstack.catalog.artifact import Archive, Artifact
+from obstack.catalog.artifact import Archive, Artifact, Newest
 from obstack.catalog.components import COMPONENTS, Component, Package
 from obstack.catalog.lock import Lock, Platform
 from obstack.edges.cache import ABANDONED_S, ArtifactCache
@@ -20,7 +20,8 @@ from obstack.edges.mirror import Mirror
 from obstack.errors import ChangeFailed, UsageError
 from obstack.model.components import ArtifactChoice, Artifacts, Source
 from obstack.model.site import Site
-from obstack.operations.lock import Supply, ensure, resolve, resolve_hosts
+from obstack.operations.currency import CURRENT, NEWER, NOT_LOCKED, OTHERWISE, PARTS, find_currency
+from obstack.operations.lock import Supply, ensure, resolve, resolve_architectures, resolve_hosts
 
 
 def content(component: str) -> bytes:
@@ -36,6 +37,8 @@ class Shelf:
         self.resolved: list[str] = []
         self.ran_on: list[str | None] = []
         self.fetched: list[str] = []
+        self.version = "1.0"
+        self.lacking: set[str] = set()
 
     def settle(self, choice: ArtifactChoice) -> ArtifactChoice:
         if self.kind is Source.DEBIAN and choice.suite is None:
@@ -45,6 +48,8 @@ class Shelf:
     def resolve(
         self, component: Component, choice: ArtifactChoice, architecture: str, *, runs_on: str | None = None
     ) -> Artifact:
+        if architecture in self.lacking:
+            raise UsageError(code="lacking", what=f"none for {architecture}", where="", state="", do="")
         self.resolved.append(component.name)
         self.ran_on.append(runs_on)
         data = content(component.name)
@@ -60,6 +65,10 @@ class Shelf:
         )
         self.fetch([artifact])
         return artifact
+
+    def newest(self, component: Component, choice: ArtifactChoice, architecture: str) -> Newest:
+        digest = hashlib.sha256(content(component.name)).hexdigest()
+        return Newest(choice.version or self.version, frozenset({digest}))
 
     def fetch(self, artifacts: Sequence[Artifact]) -> None:
         for artifact in artifacts:
@@ -259,3 +268,58 @@ def test_what_killed_runs_left_behind_is_swept(cache: ArtifactCache, tmp_path: P
     with cache.workspace():
         assert not old.exists()
         assert new.exists()
+
+
+def test_an_architecture_that_cannot_be_had_is_left_out_unless_it_is_needed(supply: Supply, debian: Shelf) -> None:
+    debian.lacking.add("arm64")
+    both = ("amd64", "arm64")
+    lock, left_out = resolve_architectures(site(), both, supply, lock=Lock(), needed=("amd64",))
+    assert set(lock.architectures) == {"amd64"}
+    assert left_out == {"arm64": "none for arm64"}
+    with pytest.raises(UsageError):
+        resolve_architectures(site(), both, supply, lock=Lock(), needed=both)
+
+
+# -------------------------------------------------------------------------------------------------------- currency
+
+
+def standings(site: Site, supply: Supply, lock: Lock) -> dict[str, str]:
+    """How each component stands that is not current."""
+    found = find_currency(site, ["amd64"], {}, supply, lock)
+    assert [item.component for item in found] == list(COMPONENTS)
+    return {item.component: item.standing for item in found if item.standing != CURRENT}
+
+
+def test_what_was_just_locked_is_current_and_nothing_is_fetched_to_know_it(supply: Supply, debian: Shelf) -> None:
+    lock = resolve(site(), "amd64", supply, lock=Lock())
+    debian.fetched.clear()
+    assert standings(site(), supply, lock) == {}
+    assert debian.fetched == []
+
+
+def test_a_newer_version_is_told(supply: Supply, debian: Shelf) -> None:
+    lock = resolve(site(), "amd64", supply, lock=Lock())
+    debian.version = "1.1"
+    assert standings(site(), supply, lock) == dict.fromkeys(COMPONENTS, NEWER)
+
+
+def test_a_newer_library_of_the_same_version_is_told(supply: Supply) -> None:
+    lock = resolve(site(), "amd64", supply, lock=Lock())
+    nginx = lock.artifacts("amd64")["nginx"]
+    entry = replace(nginx.archives[0].entry, digest="0" * 64)
+    older = replace(nginx, archives=(replace(nginx.archives[0], entry=entry),))
+    lock = lock.updated("amd64", {**lock.artifacts("amd64"), "nginx": older})
+    assert standings(site(), supply, lock) == {"nginx": PARTS}
+
+
+def test_what_the_site_chose_otherwise_since_is_told(supply: Supply) -> None:
+    lock = resolve(site(), "amd64", supply, lock=Lock())
+    chosen = site(prometheus=ArtifactChoice(suite="trixie"))
+    assert standings(chosen, supply, lock) == {"prometheus": OTHERWISE}
+
+
+def test_what_is_not_locked_is_told_for_the_server_and_for_hosts(supply: Supply) -> None:
+    component = Component("thing", (Package("thing", ("usr/bin/thing",)),), {})
+    platform = Platform("trixie", "arm64")
+    (item,) = find_currency(site(), [], {platform: {"thing": component}}, supply, Lock())
+    assert (item.place, item.locked, item.newest, item.standing) == ("trixie/arm64", None, "1.0", NOT_LOCKED)

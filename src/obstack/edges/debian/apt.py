@@ -23,6 +23,10 @@ POLL_S: Final = 0.25
 FRESH_S: Final = 6 * 3600
 _ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64"}
 _MISSING_KEY: Final = re.compile(r"NO_PUBKEY (\w+)|Missing key (\w+)")
+_NOT_AUTHENTIC: Final = re.compile(
+    r"Hash Sum mismatch|unexpected size|is not signed|signatures? (?:were|was|is) invalid|BADSIG|not valid|NODATA|"
+    r"Splitting up|failed to verify|Bad signature|cannot be authenticated"
+)
 
 Progress = Callable[[int], None]
 """Called with the number of bytes that were fetched so far."""
@@ -129,6 +133,16 @@ class PrivateApt:
                 state="nothing was changed",
                 do="bring the machine's package debian-archive-keyring up to date (apt-get install "
                 "debian-archive-keyring), or choose another suite in artifacts",
+                detail=problem,
+            )
+        if _NOT_AUTHENTIC.search(problem):
+            return ChangeFailed(
+                code="archive-not-authentic",
+                what=f"The package archive of {self._label} is not what its key signed.",
+                where=f"{command}, by the package sources of this machine",
+                state="nothing of it was taken, and nothing was changed",
+                do="run the command again, for the mirror may be changing just now; if it stays so, do not trust it: "
+                "apt-get update    must say the same",
                 detail=problem,
             )
         return Unreachable(

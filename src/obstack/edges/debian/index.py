@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from obstack.catalog.deb822 import stanzas
 from obstack.catalog.versions import debian_key, matches
-from obstack.edges.debian.sources import stanzas
 
 LIBRARY_SECTIONS: Final = {"libs", "oldlibs"}
 PROVIDED_BY_EVERY_SYSTEM: Final = re.compile(r"libc6|libgcc-s1|gcc-\d+-base")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from obstack.agent.wire import ArchiveEntry
-from obstack.catalog.artifact import Archive, Artifact
+from obstack.catalog.artifact import Archive, Artifact, Newest
 from obstack.catalog.components import Component, Package, library_folders
 from obstack.catalog.versions import compare_debian, debian_key, matches, upstream
 from obstack.edges.debian.apt import FRESH_S, PrivateApt, own_architecture
@@ -91,6 +91,13 @@ class DebianPackages:
                 if any(name.startswith(f"{folder}/") and ".so" in name for name in names)
             ),
         )
+
+    def newest(self, component: Component, choice: ArtifactChoice, architecture: str) -> Newest:
+        """Given a settled choice, return what the index has for it. Raises UsageError and Unreachable as `resolve`."""
+        suite = choice.suite or self._own_suite
+        apt = self.apt(suite, architecture)
+        packages = close(self._roots(apt, component, choice.version, suite), apt.show)
+        return Newest(packages[0][1].version, frozenset(version.digest for _, version in packages))
 
     def fetch(self, artifacts: Sequence[Artifact]) -> None:
         """Given artifacts of the lock, put those of their packages that the cache lacks into it.

@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from obstack.catalog.deb822 import stanzas
+
 COMPONENTS: Final = ("main", "universe")
 """The distribution's own free software: `main` of Debian, and what Ubuntu calls `universe`."""
 
@@ -78,25 +80,6 @@ def parse_deb822(text: str) -> Iterator[PackageSource]:
             for suite in fields.get("suites", "").split():
                 components = tuple(fields.get("components", "").split())
                 yield PackageSource(uri.rstrip("/"), suite, components, fields.get("signed-by", ""))
-
-
-def stanzas(text: str) -> Iterator[dict[str, str]]:
-    """Given text in stanzas of `Field: value`, yield each by lower-case field name; folded lines keep their break."""
-    fields: dict[str, str] = {}
-    name = ""
-    for line in [*text.splitlines(), ""]:
-        if line.startswith("#"):
-            continue
-        if not line.strip():
-            if fields:
-                yield fields
-            fields, name = {}, ""
-        elif line[0] in " \t" and name:
-            fields[name] += f"\n{line.strip()}"
-        elif ":" in line:
-            name, _, value = line.partition(":")
-            name = name.strip().lower()
-            fields[name] = value.strip()
 
 
 def own_suite(sources: Iterable[PackageSource], codename: str) -> str:
