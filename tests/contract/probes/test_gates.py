@@ -222,6 +222,11 @@ def test_the_front_door_lets_in_whom_it_should_and_nobody_else(stack: Stack) -> 
     assert "not the password" not in result.message + result.evidence
 
 
+def test_the_front_door_must_refuse_changes_to_an_account_that_only_reads(stack: Stack) -> None:
+    params = door(stack, refused=["/alertmanager/api/v2/silences"])
+    assert_red(stack.gate("front-door", params, unit="nginx", deadline_s=1), "by an account that only reads answered")
+
+
 def test_the_front_door_must_redirect_to_https(stack: Stack) -> None:
     for redirect in ("return 200 open;", "return 302 https://$host$request_uri;", "return 308 http://$host/;"):
         with nginx_with(stack, redirect=redirect, digest="elsewhere"):
