@@ -84,6 +84,7 @@ def for_node(generation: Generation, node: str, role: str = "observability") -> 
     return replace(generation, manifest=replace(generation.manifest, node=node, role=role))
 
 
+@pytest.mark.security
 def test_a_machine_of_another_name_is_left_alone_until_it_is_said_that_it_was_renamed(small: World) -> None:
     before = for_node(small.generation(), "web-2")
     run(small, packed(small, before), "apply")
@@ -104,6 +105,7 @@ def test_a_machine_of_another_name_is_left_alone_until_it_is_said_that_it_was_re
     assert document(small, path, "apply")["outcome"] == "unchanged"
 
 
+@pytest.mark.security
 def test_a_server_is_not_made_a_host_whatever_is_said(small: World) -> None:
     server = small.generation()
     run(small, packed(small, server), "apply")
@@ -129,6 +131,7 @@ def test_a_file_that_was_cut_off_says_so_and_touches_nothing(small: World, left:
     assert not small.state.exists()
 
 
+@pytest.mark.security
 def test_a_file_that_was_altered_anywhere_says_so_and_touches_nothing(small: World) -> None:
     path = packed(small, small.generation())
     whole = path.read_bytes()
@@ -150,6 +153,7 @@ def test_a_program_that_was_cut_off_never_ends_well(small: World) -> None:
         assert subprocess.run([sys.executable, path, "apply"], capture_output=True).returncode != 0
 
 
+@pytest.mark.security
 def test_what_lies_beside_it_is_not_imported(small: World) -> None:
     path = packed(small, small.generation())
     path.with_name("hashlib.py").write_text("raise SystemExit(99)\n")

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from obstack.agent import paths, wire
 from obstack.agent.faults import AgentError
 
+pytestmark = pytest.mark.security
+
 GOOD = wire.Manifest(
     "web-1",
     "observability",
