@@ -39,8 +39,8 @@ def front_door_page(generated: str) -> str:
 
 
 def _public() -> str:
-    paths = ", ".join(f"`{path}`" for path in PUBLIC)
-    return f"Without a password there is {paths}." if paths else "No path is open without a password."
+    paths = "; ".join(f"`{path}` ({when})" for path, when in PUBLIC.items())
+    return f"Without a password there is {paths}; nothing else."
 
 
 def _routes() -> Iterator[str]:

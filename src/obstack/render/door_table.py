@@ -5,7 +5,7 @@ What no row grants is refused, and whoever no row names is nobody.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -175,8 +175,12 @@ ROUTES: Final[tuple[Route, ...]] = (
     ),
 )
 
-PUBLIC: Final[tuple[str, ...]] = ()
-"""Paths of the front door that answer without a login."""
+CHALLENGES: Final = "/.well-known/acme-challenge/"
+
+PUBLIC: Final[Mapping[str, str]] = {
+    CHALLENGES: "on the port for http, while an authority signs by ACME: its challenges",
+}
+"""What answers without a login, and when; beside it, the port for http leads to the other one, and nothing else."""
 
 
 def roles_from(least: Role) -> tuple[Role, ...]:

@@ -14,13 +14,13 @@ from obstack.agent.wire import DirectoryEntry, LinkEntry
 from obstack.model.door_certificate import LINEAGE
 from obstack.model.layout import Layout
 from obstack.model.site import Site
+from obstack.render.door_table import CHALLENGES
 from obstack.render.emit import Directive, directive, text_bytes, unit_bytes, unit_command
 from obstack.render.materials import Materials
 from obstack.render.tree import RenderedFile, Rendering
 
 NAME: Final = "observability-acme"
 FOLDER: Final = f"etc/{NAME}"
-PATH: Final = "/.well-known/acme-challenge/"
 HOOK: Final = "/etc/letsencrypt/renewal-hooks/deploy/observability"
 LIVE: Final = f"/etc/letsencrypt/live/{LINEAGE}"
 DROP_IN: Final = "/etc/systemd/system/certbot.service.d/observability.conf"
@@ -40,7 +40,7 @@ def challenge_location(site: Site, layout: Layout) -> tuple[Directive, ...]:
         directive(
             "location",
             "^~",
-            PATH,
+            CHALLENGES,
             block=[directive("root", webroot(layout)), directive("default_type", "text/plain")],
         ),
     )

@@ -65,12 +65,20 @@ def test_several_rights_add_up() -> None:
     assert machine_principal(both) == machine_principal(both[::-1])
 
 
-def test_no_path_stands_twice_and_none_is_open() -> None:
+def test_no_path_stands_twice() -> None:
     paths = [path for route in ROUTES for path in route.paths]
     assert len(paths) == len(set(paths))
-    assert PUBLIC == ()
-    assert "auth_basic off" in configuration(site())
-    assert configuration(site()).count("auth_basic off") == 1  # the judgement, which nobody can ask for
+
+
+@pytest.mark.parametrize("mode", ["internal", "acme"])
+def test_nothing_answers_without_a_login_but_what_is_listed(mode: str) -> None:
+    text = configuration(site(certificate={"mode": mode}))
+    http, door = text.split("    server {\n")[1:]
+    # The judgement, which nobody can ask for.
+    assert door.count("auth_basic off;") == door.count("auth_request off;") == door.count("internal;") == 1
+    open_paths = {line.split()[-2] for line in http.splitlines() if line.strip().startswith("location")} - {"/"}
+    assert open_paths == (set(PUBLIC) if mode == "acme" else set())
+    assert "proxy_pass" not in http
 
 
 def test_a_method_that_reads_is_never_a_change() -> None:
