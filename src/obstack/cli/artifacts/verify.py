@@ -62,7 +62,7 @@ def command(
     """Read every archive here and every unpacked file on the nodes again; exit 1 when one is not as locked.
 
     Every byte is read, unlike by `observability drift`, which believes the times of files. What the archives unpack to
-    is found out here, so that a node's own records are not believed. Nothing is changed.
+    is found out here, so that a node's own records are not believed. No node is changed.
     """
     kept = _look_at_cache(target)
     with reporter(quiet=quiet) as progress:
