@@ -18,7 +18,9 @@ from machine.library.image import Image, ImageStore
 from machine.library.machine import Machine
 from machine.library.sandbox import run_with_network
 from machine.library.session import Machines
-from obstack.agent import wire
+from machine.scanner import scan
+from obstack.agent import ufw, wire
+from obstack.agent.openings import Opening
 from obstack.catalog.artifact import Artifact
 from obstack.catalog.components import NFTABLES
 from obstack.cli.progress import QuietReporter
@@ -33,7 +35,7 @@ from obstack.model.layout import Layout, Manager
 from obstack.model.site import Site
 from obstack.plan.generation import build_generation
 from obstack.ports import Contents
-from obstack.render.firewall import render_firewall
+from obstack.render.firewall import render_firewall, render_server_firewall
 from obstack.render.recovery import render_recovery
 from obstack.render.tree import Rendering, combine
 from rendering.settled import KEY
@@ -44,6 +46,10 @@ LAYOUT: Final = Layout("", Manager.SYSTEMD)
 UNIT: Final = "observability-firewall"
 PORT: Final = 9100
 OTHER: Final = 9113
+THIRD: Final = 9200
+HOSTS: Final = "/etc/hosts"
+AGENT: Final = "/usr/bin/python3 -I /var/lib/observability/agent/agent.pyz"
+OURS: Final = ufw.COMMENT.encode().hex()
 SIXES: Final = {"web-1": "fd00:9100::10", "mon-1": "fd00:9100::1", "far-1": "fd00:9100::66"}
 FOREIGN: Final = """
 table inet theirs {
@@ -81,10 +87,17 @@ class Fleet:
         )
         artifact, files = _nftables(self.suite)
         firewall = render_firewall(site, "web-1", LAYOUT, {NFTABLES.name: artifact}, ports)
+        return self._whole("monitored-host", firewall, files)
+
+    def _whole(self, role: str, firewall: Rendering, files: dict[str, Path]) -> tuple[wire.Manifest, Contents]:
         active = wire.GateEntry("all units are running", "units-active", "", {}, 20)
         whole = combine((render_recovery(LAYOUT, firewall), firewall, Rendering(gates=(active,))))
-        manifest, blobs = build_generation("web-1", "monitored-host", LAYOUT, whole, KEY)
+        manifest, blobs = build_generation("web-1", role, LAYOUT, whole, key=KEY)
         return manifest, Contents(blobs, files)
+
+    def _apply(self, role: str, firewall: Rendering, files: dict[str, Path]) -> wire.Reply:
+        manifest, contents = self._whole(role, firewall, files)
+        return self.ask(wire.Request("apply", manifest=manifest, who="a test"), contents)
 
     def apply(self, *ports: int, ssh_port: int = 22) -> wire.Reply:
         manifest, contents = self.generation(*ports)
@@ -100,6 +113,36 @@ class Fleet:
         host = Host.model_validate({"address": self.host.address, "ssh": ssh})
         channel = SshChannel("web-1", host, self.folder / "cache")
         return channel.ask(request, contents or Contents(), lambda _: None)
+
+    def close(self, *openings: Opening) -> wire.Reply:
+        """Make the host a machine that shuts all but these, as a server does."""
+        admit = [
+            {"port": o.port, "protocol": o.protocol, **({"from": list(o.sources)} if o.sources else {})}
+            for o in openings
+        ]
+        site = Site.model_validate(
+            {
+                "domain": "observability.example.org",
+                # The front door's own ports are of no interest here.
+                "front_door": {"plain_http": True},
+                "server": {"name": "web-1", "firewall": {"admit": admit}},
+            }
+        )
+        artifact, files = _nftables(self.suite)
+        return self._apply("observability", render_server_firewall(site, LAYOUT, {NFTABLES.name: artifact}), files)
+
+    def passing(self, *ports: int) -> set[int]:
+        """Return the TCP ports of the host that answer the stranger; they must be the same by both protocols."""
+        four, six = (scan(self.stranger, to, ports).answering for to in (self.host.address, SIXES["web-1"]))
+        assert four == six
+        return set(four)
+
+    def points(self, verb: str) -> list[str]:
+        """Return the durable steps that the agent passes when it does something to the firewall."""
+        trace = "/srv/trace"
+        self.host.succeed(f"rm -f {trace}; OBSERVABILITY_CRASH_TRACE={trace} {AGENT} firewall {verb}")
+        names = self.host.succeed(["cat", trace]).stdout.split()
+        return [name for name in dict.fromkeys(names) if name.startswith("firewall-")]
 
     def reaches(self, machine: Machine, port: int = PORT, *, six: bool = False) -> bool:
         """Return whether a machine gets an answer from a port of the host."""
@@ -181,7 +224,7 @@ def clean(fleet: Fleet) -> Iterator[None]:
     fleet.host.succeed("nft -f /srv/theirs.nft")
     yield
     fleet.ask(wire.Request("uninstall", {"purge": True}, who="a test"))
-    fleet.host.succeed("ufw --force reset >/dev/null; nft flush ruleset")
+    fleet.host.succeed("ufw --force reset >/dev/null; ufw default deny incoming; nft flush ruleset")
 
 
 def test_only_the_server_reaches_an_exporter_and_nothing_is_left_of_it(fleet: Fleet) -> None:
@@ -210,13 +253,26 @@ def test_rules_that_somebody_removed_or_changed_are_noticed_and_made_again(fleet
         "true",
         "nft flush chain inet observability input",
         f"nft insert rule inet observability input tcp dport {PORT} accept",
-        "nft -f /dev/stdin <<< 'flush ruleset'; nft -f /srv/theirs.nft",
+        "nft flush ruleset; nft -f /srv/theirs.nft",
     ):
         fleet.host.succeed(damage)
         assert fleet.drift() == [f"unit-undone {UNIT}"]
         assert fleet.apply(PORT).outcome == "committed"
         fleet.assert_guarded()
         assert fleet.drift() == []
+
+
+@one_suite
+def test_a_firewall_that_clears_all_tables_when_it_starts_has_ours_made_again(fleet: Fleet) -> None:
+    fleet.apply(PORT)
+    fleet.host.write("/etc/nftables.conf", "flush ruleset\n" + FOREIGN)
+    for verb in ("start", "restart", "reload"):
+        fleet.host.succeed(f"systemctl {verb} nftables")
+        fleet.host.wait_until_succeeds("nft list table inet observability")
+        fleet.assert_guarded()
+        assert fleet.theirs()
+    assert fleet.drift() == []
+    fleet.host.succeed("systemctl stop nftables")
 
 
 @one_suite
@@ -304,11 +360,95 @@ def test_ufw_that_is_turned_on_or_off_later_is_noticed(fleet: Fleet) -> None:
 
 
 @one_suite
-def test_ufw_that_lets_everybody_in_is_told_to_deny_the_others(fleet: Fleet) -> None:
-    fleet.host.succeed("ufw default allow incoming; ufw --force enable")
-    theirs = fleet.host.succeed("ufw status verbose").stdout
+def test_beside_a_ufw_that_lets_everybody_in_ours_is_a_table_whatever_address_the_server_has_next(fleet: Fleet) -> None:
+    host = fleet.host
+    host.succeed("ufw default allow incoming; ufw --force enable")
+    theirs = host.succeed("ufw status verbose; cat /etc/ufw/user.rules").stdout
     assert fleet.apply(PORT).outcome == "committed"
     fleet.assert_guarded()
     assert fleet.reaches(fleet.stranger, OTHER)
+    # The server moves, which the next boot finds out by its name.
+    host.succeed(f"sed -i 's/ mon-1$/ elsewhere/; s/ far-1$/ mon-1/; s/ elsewhere$/ far-1/' {HOSTS}")
+    host.succeed(f"systemctl restart {UNIT}")
+    assert fleet.reaches(fleet.stranger)
+    assert not fleet.reaches(fleet.server)
+    host.succeed(f"sed -i 's/ mon-1$/ elsewhere/; s/ far-1$/ mon-1/; s/ elsewhere$/ far-1/' {HOSTS}")
+    assert fleet.apply(PORT).outcome == "committed"
+    fleet.assert_guarded()
+    assert host.succeed("ufw status verbose; cat /etc/ufw/user.rules").stdout == theirs
+    host.succeed("ufw default deny incoming; ufw allow 22/tcp")
+    assert fleet.drift() == [f"unit-undone {UNIT}"]
+    assert fleet.apply(PORT).outcome == "committed"
+    fleet.assert_guarded()
+    host.succeed("ufw delete allow 22/tcp; ufw default allow incoming")
     fleet.ask(wire.Request("uninstall", {"purge": True}, who="a test"))
-    assert fleet.host.succeed("ufw status verbose").stdout == theirs
+    assert host.succeed("ufw status verbose; cat /etc/ufw/user.rules").stdout == theirs
+
+
+@one_suite
+def test_our_rules_go_from_a_ufw_that_was_removed_with_its_files_left(fleet: Fleet) -> None:
+    host = fleet.host
+    host.succeed("ufw allow 22/tcp comment mine; ufw --force enable")
+    theirs = host.succeed("cat /etc/ufw/user.rules /etc/ufw/user6.rules").stdout
+    assert fleet.apply(PORT).outcome == "committed"
+    host.succeed("ufw disable; mv /usr/sbin/ufw /srv/ufw")
+    try:
+        assert fleet.drift() == [f"unit-undone {UNIT}"]
+        assert fleet.apply(PORT).outcome == "committed"
+        fleet.assert_guarded()
+        assert host.succeed("cat /etc/ufw/user.rules /etc/ufw/user6.rules").stdout == theirs
+    finally:
+        host.succeed("mv /srv/ufw /usr/sbin/ufw")
+
+
+@one_suite
+@pytest.mark.security
+@pytest.mark.parametrize("default", ["deny", "allow"])
+def test_a_closed_machine_with_ufw(fleet: Fleet, default: str) -> None:
+    host = fleet.host
+    host.succeed(f"ufw default {default} incoming; ufw allow 22/tcp; ufw allow {OTHER}/tcp; ufw --force enable")
+    theirs = host.succeed("ufw status verbose").stdout
+    assert fleet.close(Opening("tcp", PORT, purpose="front door")).outcome == "committed"
+    assert fleet.passing(22, PORT, THIRD) == {22, PORT}
+    # What a person lets in by ufw is theirs, where ufw is what shuts the rest.
+    assert fleet.passing(OTHER) == ({OTHER} if default == "deny" else set())
+    assert ("inet observability" in fleet.ruleset()) is (default == "allow")
+    assert fleet.close(Opening("tcp", PORT, purpose="front door")).outcome == "unchanged"
+    assert fleet.close(Opening("tcp", THIRD, (fleet.stranger.address, SIXES["far-1"]))).outcome == "committed"
+    assert fleet.passing(22, PORT, THIRD) == {22, THIRD}
+    assert fleet.drift() == []
+    fleet.ask(wire.Request("uninstall", {"purge": True}, who="a test"))
+    assert host.succeed("ufw status verbose").stdout == theirs
+
+
+@one_suite
+@pytest.mark.security
+@pytest.mark.parametrize("method", ["nft", "ufw"])
+def test_a_kill_at_any_step_leaves_ssh_reachable_and_the_next_start_right(fleet: Fleet, method: str) -> None:
+    host = fleet.host
+    if method == "ufw":
+        host.succeed("ufw allow 22/tcp; ufw --force enable")
+    assert fleet.close(Opening("tcp", PORT)).outcome == "committed"
+    file = "/srv/tree/etc/observability-firewall/rules.json"
+    current = "/var/lib/observability/current"
+    host.succeed(f"rm -rf /srv/tree; cp -rL {current}/ /srv/tree; sed -i 's/{PORT}/{OTHER}/' {file}")
+    passed = []
+    for verb in (f"up {file}", "down"):
+        host.succeed(f"{AGENT} firewall up {current}/etc/observability-firewall/rules.json")
+        points = fleet.points(verb)
+        passed += points
+        for point in points:
+            host.succeed(f"{AGENT} firewall up {current}/etc/observability-firewall/rules.json")
+            killed = host.run(f"OBSERVABILITY_CRASH_AT={point} {AGENT} firewall {verb}")
+            assert killed.code == -9 or killed.code == 137, (point, killed)
+            assert 22 in fleet.passing(22), point
+            assert fleet.passing(PORT, OTHER) <= {PORT, OTHER}, point
+            host.succeed(f"{AGENT} firewall up {file}")
+            assert fleet.passing(22, PORT, OTHER, THIRD) == {22, OTHER}, point
+            # And what was killed on its way down is taken back whole by the next one.
+            host.run(f"OBSERVABILITY_CRASH_AT={point} {AGENT} firewall {verb}")
+            host.succeed(f"{AGENT} firewall down")
+            assert "inet observability" not in fleet.ruleset(), point
+            assert OURS not in host.succeed("cat /etc/ufw/user.rules /etc/ufw/user6.rules").stdout, point
+    steps = ("note", "load", "seen") if method == "nft" else ("note", "add", "remove", "seen")
+    assert passed == [f"firewall-{step}" for step in (*steps, "withdraw", "forget")]

@@ -19,6 +19,7 @@ VERSIONS: Final = {
         "blackbox-exporter": "0.23.0-1+b6",
         "nginx": "1.22.1-9+deb12u3",
         "journal-remote": "252.39-1~deb12u1",
+        "nftables": "1.0.6-2+deb12u2",
     },
     "trixie": {
         "prometheus": "2.53.3+ds1-2",
@@ -27,6 +28,7 @@ VERSIONS: Final = {
         "blackbox-exporter": "0.26.0-1",
         "nginx": "1.26.3-3+deb13u1",
         "journal-remote": "257.13-1~deb13u1",
+        "nftables": "1.1.3-1",
     },
     "sid": {
         "prometheus": "3.5.3+ds1-6",
@@ -35,6 +37,7 @@ VERSIONS: Final = {
         "blackbox-exporter": "0.28.0-2",
         "nginx": "1.30.6-2",
         "journal-remote": "262.1-1",
+        "nftables": "1.1.6-1",
     },
 }
 BINARIES: Final = {
@@ -47,9 +50,11 @@ BINARIES: Final = {
         "systemd-journal-remote": "usr/lib/systemd/systemd-journal-remote",
         "journalctl": "usr/bin/journalctl",
     },
+    "nftables": {"nft": "usr/sbin/nft"},
 }
 LIBRARIES: Final = {
     "nginx": ("usr/lib/x86_64-linux-gnu",),
+    "nftables": ("usr/lib/x86_64-linux-gnu",),
     "journal-remote": ("usr/lib/x86_64-linux-gnu/systemd", "usr/lib/x86_64-linux-gnu"),
 }
 SERVER: Final = Layout(root="", manager=Manager.SYSTEMD)

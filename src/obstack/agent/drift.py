@@ -140,11 +140,11 @@ def _firewall(machine: Machine, manifest: wire.Manifest, states: Mapping[str, Un
     """Its unit stays active whatever becomes of its rules, so they are looked at themselves."""
     if all(unit.name != FIREWALL_UNIT for unit in manifest.units) or not states[FIREWALL_UNIT].running:
         return []
-    from obstack.agent import firewall  # only monitored hosts have one
+    from obstack.agent import firewall, openings  # not every node has one
 
     tree = machine.paths.generation(manifest.identity)
     try:
-        found = firewall.differences(machine.root, firewall.read(os.path.join(tree, firewall.FILE)))
+        found = firewall.differences(machine.root, openings.read_rules(os.path.join(tree, firewall.FILE)))
     except AgentError as error:
         found = [error.what]
     return [wire.Drift("unit-undone", FIREWALL_UNIT, "; ".join(found))] if found else []

@@ -16,7 +16,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from obstack.agent import listeners, wire
+from obstack.agent import listeners, ssh_ports, wire
+from obstack.agent.faults import AgentError
 
 UNIT_FOLDERS = ("etc/systemd/system", "run/systemd/system", "usr/lib/systemd/system", "lib/systemd/system")
 MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -134,7 +135,23 @@ def _inodes(question: Question) -> dict[str, int]:
 
 
 def _listeners(_: Question) -> list[dict[str, Any]]:
-    return [vars(listener) for listener in listeners.read_listeners()]
+    return [vars(listener) for listener in (*listeners.read_listeners(), *listeners.read_receivers())]
+
+
+def _ssh(_: Question) -> list[int]:
+    return list(ssh_ports.ssh_ports())
+
+
+def _firewall(question: Question) -> dict[str, Any]:
+    from obstack.agent import firewall  # not every question is about it
+
+    try:
+        found = firewall.describe(question.root)
+    except AgentError as error:
+        raise ValueError(error.what) from error
+    if found is None:
+        raise Absent
+    return found
 
 
 def _packages(question: Question) -> dict[str, str]:
@@ -244,6 +261,8 @@ PROBES: dict[str, Callable[[Question], Any]] = {
     "disk": _disk,
     "inodes": _inodes,
     "listeners": _listeners,
+    "ssh": _ssh,
+    "firewall": _firewall,
     "packages": _packages,
     "paths": _paths,
     "units": _units,

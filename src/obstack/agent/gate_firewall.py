@@ -14,11 +14,11 @@ CONFIRMATION_S = 15.0
 
 def in_force(_gate: wire.GateEntry, context: GateContext) -> Probe:
     """`firewall` {}: the rules in force are those of the generation."""
-    from obstack.agent import firewall  # only monitored hosts have one
+    from obstack.agent import firewall, openings  # not every node has one
 
     def probe() -> str:
         try:
-            found = firewall.differences(context.root, firewall.read(os.path.join(context.tree, firewall.FILE)))
+            found = firewall.differences(context.root, openings.read_rules(os.path.join(context.tree, firewall.FILE)))
         except AgentError as error:
             raise Red(error.what, error.detail or "") from error
         if found:
@@ -39,6 +39,6 @@ def reachable(_gate: wire.GateEntry, context: GateContext) -> Probe:
             return "the firewall was not changed"
         if not context.confirm(CONFIRMATION_S):
             raise Red(f"no new connection to this machine was made within {CONFIRMATION_S:.0f} s of the change")
-        return "a new connection to this machine was made after the change"
+        return "the controller reaches this machine after the change"
 
     return probe

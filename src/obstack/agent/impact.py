@@ -92,6 +92,7 @@ def drifted(manifest: wire.Manifest | None, drift: Iterable[wire.Drift]) -> dict
         return found
     targets = {link.path: link.target for link in manifest.links}
     files = {unit.name: unit.file for unit in manifest.units}
+    readings = {u.name: entry.source for u in manifest.units for entry in u.inputs if entry.effect == "reload"}
     lent = {entry.source for unit in manifest.units if not unit.file for entry in unit.inputs}
     for difference in drift:
         subject = difference.subject
@@ -100,8 +101,8 @@ def drifted(manifest: wire.Manifest | None, drift: Iterable[wire.Drift]) -> dict
         elif difference.kind == "unit-file-changed":
             found[files.get(subject, subject)] = "was changed by hand"
         elif difference.kind == "unit-undone":
-            # What it did is to be done again, as if its own definition were new.
-            found[files.get(subject, subject)] = "no longer has its effect"
+            # What it did is to be done again, as if what it reads were new: without a gap, where it can be reloaded.
+            found[readings.get(subject, files.get(subject, subject))] = "no longer has its effect"
         elif difference.kind == "directory-missing":
             found[subject] = "was missing"
         elif difference.kind == "link-missing" and targets.get(subject) in lent:

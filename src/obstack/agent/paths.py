@@ -209,8 +209,8 @@ def _outward_problems(manifest: wire.Manifest, root: str) -> list[str]:
     for link in manifest.links:
         if not _is_outward(link.path, root):
             problems.append(f"link {link.path!r} is outside the folders a generation may use")
-        if not is_plain_relative(link.target) or not link.target.startswith("etc/"):
-            problems.append(f"link target {link.target!r} is not a plain path below etc/")
+        if not is_plain_relative(link.target) or not link.target.startswith(("etc/", "units/")):
+            problems.append(f"link target {link.target!r} is not a plain path below etc/ or units/")
     for user in manifest.users:
         problems += [f"name {n!r} is not a user or group" for n in (user.name, *user.groups) if not NAME.fullmatch(n)]
     problems += [f"link {path!r} is there twice" for path in _doubles(link.path for link in manifest.links)]

@@ -90,7 +90,8 @@ def _facts(machine: Machine, request: wire.Request) -> tuple[wire.Fact, ...]:
             commands=tuple(more.get("commands", ())),
             users=tuple(user.name for user in manifest.users) if manifest else (),
             ours=frozenset(name for _, name in machine.ledger().claims),
-        )
+        ),
+        tuple(more.get("names", ())),
     )
 
 

@@ -88,8 +88,8 @@ class Systemd:
         _forget_failures((unit,))
 
     def reload(self, unit: wire.UnitEntry) -> None:
-        """Signal the unit's main process, or POST to its reload URL; a unit without a ReloadEntry uses its own way."""
-        if unit.reload is None:
+        """Signal the unit's main process, or POST to its reload URL; otherwise as its unit file says."""
+        if unit.reload is None or unit.reload.kind == "again":
             self._jobs((unit,), "reload", unit.start_timeout_s)
             return
         state = self.states([unit])[unit.name]

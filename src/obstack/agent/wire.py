@@ -126,7 +126,11 @@ class InputEntry:
 
 @dataclass(frozen=True)
 class ReloadEntry:
-    """How a running unit takes new configuration: `kind` is signal (`value`: HUP) or http (`value`: URL to POST to)."""
+    """How a running unit takes new configuration.
+
+    `kind` is signal (`value`: HUP), http (`value`: URL to POST to), or again: it does once more what it did at its
+    start, as its unit file says, without being stopped in between.
+    """
 
     kind: str
     value: str
@@ -152,10 +156,10 @@ class UnitEntry:
     A unit without `file` belongs to the system (systemd-journald, or `nginx.service` with its suffix): it is never
     installed, started or stopped, only reloaded or restarted when its inputs change and it runs; `check` is its
     product's own checker, which must have accepted its whole configuration before that. `after` names the units that
-    must be acted on before this one. `boot_only` units are installed but never started, stopped or expected to run: the
-    boot starts them (the recovery unit), or a timer does where they are not `enabled`. A unit that `undoes` takes back
-    what it did when it is stopped, so before a restart it is stopped as the old generation has it. A name without
-    suffix is a service's; `name.timer` is a timer.
+    must be acted on before this one. `boot_only` units are installed but never started, stopped or expected to run:
+    the boot starts them (the recovery unit), or a timer or another unit does where they are not `enabled`. A unit that
+    `undoes` takes back what it did when it is stopped, so before a restart it is stopped as the old generation has it.
+    A name without suffix is a service's; `name.timer` is a timer.
     """
 
     name: str
@@ -360,11 +364,12 @@ class Fact:
 
     Names and values: `os` {id, version, codename, name}; `architecture` amd64; `user` 0; `manager` systemd (the program
     that is PID 1); `python` [3, 13, 5]; `disk` and `memory` {total_bytes, free_bytes}; `inodes` {total, free};
-    `listeners` [{address, port, program, unit}]; `packages` {name: version} of installed packages that would be in the
-    way; `paths` {path: kind} of the outward paths, kind being absent, ours, link, directory or file; `units`
-    {name: path} of unit files that are not ours; `commands` {name: path or empty}; `clock` {now, synchronized};
-    `systemd` 252 (its version); `users` {name: number} of users that are not ours; `namespaces` whether any user may
-    make them.
+    `listeners` [{address, port, program, unit, protocol}], protocol being tcp or udp; `ssh` [22], the ports of SSH;
+    `firewall` {method, closed, openings} of ours that is in force, each opening {protocol, port, sources, purpose};
+    `packages` {name: version} of installed packages that would be in the way; `paths` {path: kind} of the outward
+    paths, kind being absent, ours, link, directory or file; `units` {name: path} of unit files that are not ours;
+    `commands` {name: path or empty}; `clock` {now, synchronized}; `systemd` 252 (its version); `users` {name: number}
+    of users that are not ours; `namespaces` whether any user may make them.
     """
 
     name: str

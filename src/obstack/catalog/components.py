@@ -101,19 +101,16 @@ JOURNAL_REMOTE: Final = Component(
     },
 )
 
-COMPONENTS: Final[dict[str, Component]] = {
-    component.name: component
-    for component in (PROMETHEUS, ALERTMANAGER, NODE_EXPORTER, BLACKBOX_EXPORTER, NGINX, JOURNAL_REMOTE)
-}
-
 NFTABLES: Final = Component(
     name="nftables",
     packages=(Package("nftables", ("usr/sbin/nft",)),),
     programs={"nft": ("usr/sbin/nft",)},
 )
 
-HOST_COMPONENTS: Final[dict[str, Component]] = {component.name: component for component in (NFTABLES,)}
-"""What only monitored hosts run, beside the programs of their modules."""
+COMPONENTS: Final[dict[str, Component]] = {
+    component.name: component
+    for component in (PROMETHEUS, ALERTMANAGER, NODE_EXPORTER, BLACKBOX_EXPORTER, NGINX, JOURNAL_REMOTE, NFTABLES)
+}
 
 LIBRARY_PATHS: Final = ("lib", "usr/lib")
 """What is wanted of a package of shared libraries."""

@@ -35,6 +35,7 @@ COMMANDS: dict[str, Command] = {
     "dashboard": Command(
         "obstack.cli.dashboard", "List and show the dashboards, and write them as files for a Grafana of your own."
     ),
+    "firewall": Command("obstack.cli.firewall", "Show who may reach the server and its hosts."),
     "cert": Command(
         "obstack.cli.cert", "Show and renew the certificates of the front door, and those between server and hosts."
     ),

@@ -11,6 +11,7 @@ from obstack.cli.output import BELOW, one_line, paint, sanitize, table
 from obstack.operations.apply import kept_of
 from obstack.operations.generations import Generation
 from obstack.operations.inspection import Inspection, Run, front_door
+from obstack.plan.closing import Closing
 from obstack.plan.diff import Difference, FileChange, Kind
 from obstack.plan.explain import Plan
 from obstack.plan.preflight import Finding, Severity
@@ -64,7 +65,16 @@ def plan_lines(plan: Plan, *, diffs: bool, additions: bool = False) -> list[str]
     lines = [paint(f"Plan for {plan.node}", bold=True) + f": generation {short(plan.generation)} {replaced}"]
     lines += difference_lines(plan.difference, diffs=diffs, additions=additions)
     lines += _section("Drift to heal", drift_table(plan.drift))
-    return lines + _section("Units", action_table(plan.actions))
+    lines += _section("Units", action_table(plan.actions))
+    return lines + _section("Ports that the firewall will shut to other machines", closing_lines(plan.closings))
+
+
+def closing_lines(closings: Sequence[Closing]) -> list[str]:
+    """Given what the server's firewall will cut off, return each, and what to write to keep it reachable."""
+    rows = [(f"{c.protocol.upper()} port {c.port}", one_line(c.owner), one_line(c.address)) for c in closings]
+    entries = [f"  - {one_line(closing.entry)}" for closing in closings]
+    advice = ["to keep them reachable, write in config/global.yaml what is right of this, below server.firewall.admit:"]
+    return [*table(rows, margin=2), *(advice + entries if entries else [])]
 
 
 def difference_lines(difference: Difference, *, diffs: bool, additions: bool) -> list[str]:
@@ -247,7 +257,12 @@ def status_lines(inspection: Inspection, place: str, chosen_by: str, now: float)
     drift = count(len(inspection.drift), "difference") if inspection.drift else "none"
     head.append(("drift", f"{drift}{', see: observability drift' if inspection.drift else ''}"))
     declared = inspection.manifest.units if inspection.manifest else ()
-    started_by = {unit.name: "at boot" if unit.enabled else "by timer" for unit in declared if unit.boot_only}
+    timed = {unit.name.removesuffix(".timer") for unit in declared if unit.name.endswith(".timer")}
+    started_by = {
+        unit.name: "at boot" if unit.enabled else "by timer" if unit.name in timed else "when needed"
+        for unit in declared
+        if unit.boot_only
+    }
     units = table(
         [
             (started_by[unit.name], unit.name)

@@ -19,7 +19,15 @@ from obstack.model.words import nearest, spell
 Path = tuple[str | int, ...]
 """The way to a value: `("alertmanager", "routes", 0, "receiver")`."""
 
-COMPONENTS: Final = ("prometheus", "alertmanager", "node-exporter", "blackbox-exporter", "nginx", "journal-remote")
+COMPONENTS: Final = (
+    "prometheus",
+    "alertmanager",
+    "node-exporter",
+    "blackbox-exporter",
+    "nginx",
+    "journal-remote",
+    "nftables",
+)
 """The components that artifacts may be chosen for."""
 
 RESERVED_PORTS: Final = {22: "SSH"}

@@ -15,6 +15,7 @@ from obstack.model.host import Certificates, Fleet, Host, HostAddress
 from obstack.model.prometheus import Prometheus
 from obstack.model.scalars import ByteSize, Duration, HostName, LabelName, LabelValue, LoopbackPort, Name, Port, Text
 from obstack.model.secrets import Secrets
+from obstack.model.server_firewall import ServerFirewall
 
 
 class Server(Section):
@@ -31,6 +32,9 @@ class Server(Section):
     )
     labels: dict[LabelName, LabelValue] = Field(
         default_factory=dict, description="Further labels of the server's series.", examples=[{"rack": "a1"}]
+    )
+    firewall: ServerFirewall = Field(
+        default=ServerFirewall(), description="Who may reach the server.", examples=[{"admit": [{"port": 8443}]}]
     )
 
 

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from obstack.agent import wire
 from obstack.catalog.artifact import Artifact
-from obstack.catalog.components import COMPONENTS, Component
+from obstack.catalog.components import COMPONENTS, JOURNAL_REMOTE, NFTABLES, Component
 from obstack.catalog.host_components import host_components
 from obstack.catalog.lock import Platform
 from obstack.catalog.modules import ModuleSet, ResolvedModule, resolve_host, resolve_hosts
@@ -22,6 +22,7 @@ from obstack.plan.certificates import FRONT_DOOR, RECEIVER, SCRAPE_CLIENT, Purpo
 from obstack.plan.door import Door
 from obstack.plan.generation import build_generation
 from obstack.ports import Clock, Contents, SiteSecrets
+from obstack.render.firewall import guards_server
 from obstack.render.host import ROLE as HOST_ROLE
 from obstack.render.host import render_host
 from obstack.render.journal_receive import shipping_hosts
@@ -79,10 +80,14 @@ class Provision:
 def components_of(layout: Layout, site: Site) -> tuple[str, ...]:
     """Given the server's layout, return the components that it runs.
 
-    A server has a journal of its own, so that it needs a receiver only for the journals of hosts.
+    A server has a journal of its own, so that it needs a receiver only for the journals of hosts. A private root has
+    no firewall.
     """
-    receives = layout.manager is Manager.SUPERVISOR or bool(shipping_hosts(site))
-    return tuple(name for name in COMPONENTS if name != "journal-remote" or receives)
+    needed = {
+        JOURNAL_REMOTE.name: layout.manager is Manager.SUPERVISOR or bool(shipping_hosts(site)),
+        NFTABLES.name: guards_server(site, layout),
+    }
+    return tuple(name for name in COMPONENTS if needed.get(name, True))
 
 
 def platform_components(

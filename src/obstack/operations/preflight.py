@@ -13,6 +13,7 @@ from obstack.model.secrets import Credential
 from obstack.operations.configuration import Judge, examine_configuration
 from obstack.operations.inspection import inspect
 from obstack.operations.secrets import DRAWN
+from obstack.plan.closing import decide_closings
 from obstack.plan.preflight import (
     PACKAGES,
     PATHS,
@@ -22,12 +23,14 @@ from obstack.plan.preflight import (
     Needs,
     Port,
     blocked,
+    closing_findings,
     configuration_findings,
     decide_findings,
     error_finding,
     in_order,
 )
 from obstack.ports import Channel, Configurations, Reporter, Secrets, SecretsOf
+from obstack.render.firewall import server_openings
 from obstack.render.journal_receive import shipping_hosts
 from obstack.render.sizes import megabytes
 
@@ -84,6 +87,8 @@ def preflight(
         facts.append(resolve(site.domain))
     needs = needs_of(site, channel.node, installed=inspection.manifest is not None, private=private)
     findings += decide_findings(facts, needs)
+    if site is not None and site.server.firewall.enabled and not private:
+        findings += closing_findings(decide_closings(facts, server_openings(site), UNITS), channel.node)
     if site is not None:
         findings += judge_door(site)
         reporter.step("Resolving artifacts")

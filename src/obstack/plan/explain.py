@@ -8,6 +8,7 @@ from typing import Any
 
 from obstack.agent import impact
 from obstack.agent.wire import Action, Drift, Manifest, encode
+from obstack.plan.closing import Closing
 from obstack.plan.diff import Difference, decide_difference
 
 
@@ -16,7 +17,8 @@ class Plan:
     """What an apply would do to a node.
 
     `current` is the generation in force, None on a machine without one; `drift` is what apply would heal; `actions`
-    holds one entry for each unit, also for those with nothing to do.
+    holds one entry for each unit, also for those with nothing to do; `closings` are programs of others that the
+    server's firewall will cut off.
     """
 
     node: str
@@ -25,6 +27,7 @@ class Plan:
     difference: Difference
     drift: tuple[Drift, ...]
     actions: tuple[Action, ...]
+    closings: tuple[Closing, ...] = ()
 
     @property
     def empty(self) -> bool:
@@ -62,6 +65,7 @@ class Plan:
             "proofs": [encode(change) for change in self.difference.proofs],
             "drift": [encode(item) for item in self.drift],
             "units": [encode(action) for action in self.actions],
+            "closes": [{**encode(closing), "admit": closing.admission} for closing in self.closings],
         }
 
 
@@ -73,6 +77,7 @@ def decide_plan(
     running: Collection[str] = (),
     contents_before: Mapping[str, bytes] | None = None,
     contents_after: Mapping[str, bytes] | None = None,
+    closings: Iterable[Closing] = (),
 ) -> Plan:
     """Given the generation in force, the desired one, and what was observed, return the plan.
 
@@ -86,4 +91,5 @@ def decide_plan(
         difference=decide_difference(before, after, contents_before or {}, contents_after or {}),
         drift=drift,
         actions=impact.decide(before, after, drift, running),
+        closings=tuple(closings),
     )

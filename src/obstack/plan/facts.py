@@ -59,11 +59,32 @@ class _Listener:
     port: int
     program: str
     unit: str
+    protocol: str = "tcp"
 
 
 @dataclass(frozen=True)
 class _Listeners:
     value: tuple[_Listener, ...]
+
+
+@dataclass(frozen=True)
+class _Opening:
+    protocol: str
+    port: int
+    sources: tuple[str, ...]
+    purpose: str
+
+
+@dataclass(frozen=True)
+class _FirewallValue:
+    method: str
+    closed: bool
+    openings: tuple[_Opening, ...]
+
+
+@dataclass(frozen=True)
+class _Firewall:
+    value: _FirewallValue
 
 
 @dataclass(frozen=True)
@@ -109,6 +130,8 @@ FORMS: Final[dict[str, type[Any]]] = {
     "memory": _Space,
     "inodes": _Inodes,
     "listeners": _Listeners,
+    "ssh": _Numbers,
+    "firewall": _Firewall,
     "packages": _Words,
     "paths": _Words,
     "units": _Words,

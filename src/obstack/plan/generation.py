@@ -81,4 +81,6 @@ def _unit(service: Service, file: str) -> UnitEntry:
         start_timeout_s=service.start_timeout_s,
         stop_timeout_s=service.stop_timeout_s,
         undoes=service.undoes,
+        boot_only=service.passing,
+        enabled=not service.passing,
     )

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from obstack.agent.wire import Fact
 from obstack.errors import WHOLE_FILE, Problem, StackError
+from obstack.plan.closing import Closing
 
 GIB: Final = 1 << 30
 MIB: Final = 1 << 20
@@ -23,7 +24,15 @@ MEMORY_WARN: Final = 1024 * MIB
 INODES_BLOCK: Final = 10_000
 
 
-UNITS: Final = ("prometheus", "alertmanager", "node-exporter", "blackbox-exporter", "nginx", "observability-recover")
+UNITS: Final = (
+    "prometheus",
+    "alertmanager",
+    "node-exporter",
+    "blackbox-exporter",
+    "nginx",
+    "observability-firewall",
+    "observability-recover",
+)
 PATHS: Final = ("/etc/prometheus", "/etc/alertmanager", "/etc/blackbox-exporter", "/etc/nginx")
 PACKAGES: Final = (
     "prometheus",
@@ -115,6 +124,21 @@ def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 def blocked(findings: Iterable[Finding]) -> bool:
     """Return whether any finding blocks."""
     return any(finding.severity is Severity.BLOCK for finding in findings)
+
+
+def closing_findings(closings: Iterable[Closing], node: str) -> tuple[Finding, ...]:
+    """Given what the server's firewall will cut off, return each as a warning with what to write against it."""
+    return tuple(
+        Finding(
+            Severity.WARN,
+            "port-closes",
+            f"{closing.owner} listens on {closing.protocol.upper()} port {closing.port}, "
+            "which the firewall will shut to other machines.",
+            f"{node}, {closing.address}",
+            f"to keep it reachable, add to server.firewall.admit in config/global.yaml: {closing.entry}",
+        )
+        for closing in closings
+    )
 
 
 def configuration_findings(problems: Iterable[Problem]) -> tuple[Finding, ...]:
@@ -248,6 +272,8 @@ def _listeners(value: list[Mapping[str, Any]] | None, needs: Needs) -> Iterator[
     ours = {f"{unit}.service" for unit in wanted.values()} if needs.installed else set()
     seen: set[int] = set()
     for listener in value or ():
+        if listener.get("protocol", "tcp") != "tcp":
+            continue
         port, unit, program = listener["port"], listener.get("unit") or "", listener.get("program") or ""
         if port not in wanted or port in seen or unit in ours or unit.removesuffix(".service") in _bare(ours):
             continue

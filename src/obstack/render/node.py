@@ -11,6 +11,7 @@ from obstack.model.layout import Layout
 from obstack.model.site import Site
 from obstack.render.alertmanager import render_alertmanager
 from obstack.render.blackbox import render_blackbox
+from obstack.render.firewall import render_server_firewall
 from obstack.render.journal import render_journal
 from obstack.render.journal_receive import render_journal_receive
 from obstack.render.materials import Materials
@@ -42,6 +43,7 @@ def render_node(site: Site, layout: Layout, materials: Materials, modules: Modul
             render_challenge(site, layout, materials),
             render_journal_receive(site, layout, materials),
             render_renewal(site, layout, materials),
+            render_server_firewall(site, layout, materials.artifacts),
         )
     )
     running = GateEntry("all units are running", "units-active", "", {}, whole_seconds(site.gates.deadline))

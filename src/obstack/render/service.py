@@ -73,7 +73,9 @@ class Service:
     commands have undone it (a firewall, an account); it may be root's. One that `undoes` is always stopped with the
     files that it was started with: what it made has the name that they say. `follows` are units of the machine that it
     starts after, complete with suffix. `environment_file` is read by the service manager, as root. A `persistent` one
-    is started again for good, whatever ended it and however often: no configuration of ours can make it fail.
+    is started again for good, whatever ended it and however often: no configuration of ours can make it fail. A
+    `passing` oneshot is over when it has run, and is started by what wants it, not by the boot. Whoever `reloads_with`
+    units of the machine is reloaded whenever one of them is.
     """
 
     name: str
@@ -103,3 +105,5 @@ class Service:
     persistent: bool = False
     credentials: tuple[Credential, ...] = ()
     undoes: bool = False
+    passing: bool = False
+    reloads_with: tuple[str, ...] = ()

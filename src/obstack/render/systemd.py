@@ -22,7 +22,8 @@ START_INTERVAL_S: Final = 60
 def render_systemd(service: Service, layout: Layout) -> RenderedFile:
     """Given a service, return its unit file."""
     sections = {"Unit": _unit(service, layout), "Service": _service(service)}
-    sections["Install"] = [("WantedBy", "multi-user.target")]
+    if not service.passing:
+        sections["Install"] = [("WantedBy", "multi-user.target")]
     return RenderedFile(path=f"units/{service.name}.service", content=unit_bytes(sections))
 
 
@@ -34,6 +35,7 @@ def _unit(service: Service, layout: Layout) -> Settings:
         ("Description", unit_text(service.description)),
         ("After", order),
         *([("Wants", after)] if after else []),
+        *([("ReloadPropagatedFrom", " ".join(service.reloads_with))] if service.reloads_with else []),
         ("RequiresMountsFor", mounts),
         *_start_limit(service),
     ]
@@ -49,7 +51,8 @@ def _service(service: Service) -> Settings:
     environment = dict(service.environment)
     if service.libraries:
         environment["LD_LIBRARY_PATH"] = ":".join(service.libraries)
-    settings: Settings = [("Type", "oneshot"), ("RemainAfterExit", "yes")] if service.oneshot else [("Type", "exec")]
+    settings: Settings = [("Type", "oneshot" if service.oneshot else "exec")]
+    settings += [("RemainAfterExit", "yes")] if service.oneshot and not service.passing else []
     settings += [("User", service.user), ("Group", service.user)]
     if service.sandbox.groups:
         settings.append(("SupplementaryGroups", " ".join(service.sandbox.groups)))
@@ -64,6 +67,8 @@ def _service(service: Service) -> Settings:
     settings += [("ExecStop", unit_command(argv)) for argv in service.stop]
     if service.reload is not None and service.reload.kind == "signal":
         settings.append(("ExecReload", f"/bin/kill -{service.reload.value} $MAINPID"))
+    if service.reload is not None and service.reload.kind == "again":
+        settings.append(("ExecReload", unit_command(service.argv)))
     settings += [
         ("KillSignal", f"SIG{service.stop_signal}"),
         ("TimeoutStartSec", f"{service.start_timeout_s}s"),

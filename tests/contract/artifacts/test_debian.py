@@ -18,7 +18,7 @@ from contract.artifacts.conftest import Silent
 from contract.cache import cache_folder
 from obstack.agent.unpack import unpack_artifact
 from obstack.catalog.artifact import Artifact
-from obstack.catalog.components import COMPONENTS, HOST_COMPONENTS, JOURNAL_REMOTE, NGINX, PROMETHEUS
+from obstack.catalog.components import COMPONENTS, JOURNAL_REMOTE, NFTABLES, NGINX, PROMETHEUS
 from obstack.catalog.lock import satisfies
 from obstack.catalog.versions import upstream
 from obstack.edges.cache import ArtifactCache
@@ -67,12 +67,12 @@ def test_prometheus_of_three_suites_runs_here(
     assert f"version {upstream(artifact.version)}" in says(artifact, folder, "promtool", "--version")
 
 
-@pytest.mark.parametrize("name", sorted({*COMPONENTS, *HOST_COMPONENTS} - {"prometheus"}))
+@pytest.mark.parametrize("name", sorted({*COMPONENTS} - {"prometheus"}))
 def test_every_program_of_the_own_suite_starts_with_the_libraries_it_brings(
     name: str, debian: DebianPackages, shared_cache: ArtifactCache, tmp_path: Path
 ) -> None:
     choice = debian.settle(ArtifactChoice())
-    artifact = debian.resolve((COMPONENTS | HOST_COMPONENTS)[name], choice, own_architecture())
+    artifact = debian.resolve(COMPONENTS[name], choice, own_architecture())
     assert satisfies(artifact, choice)
     folder = unpacked(artifact, shared_cache, tmp_path / "artifact")
     for program in artifact.binaries:
@@ -82,7 +82,7 @@ def test_every_program_of_the_own_suite_starts_with_the_libraries_it_brings(
 
 @pytest.mark.parametrize("suite", ["bookworm", "trixie"])
 def test_programs_of_hosts_are_had_of_their_own_suite(suite: str, debian: DebianPackages) -> None:
-    for component in (*HOST_COMPONENTS.values(), NGINX):
+    for component in (NFTABLES, NGINX):
         choice = ArtifactChoice(suite=suite)
         artifact = debian.resolve(component, choice, own_architecture(), runs_on=suite)
         assert satisfies(artifact, choice)

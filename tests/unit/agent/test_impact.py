@@ -166,6 +166,8 @@ def test_a_new_unit_whose_name_runs_already_is_restarted() -> None:
 @pytest.mark.parametrize(
     ("kind", "subject", "expected"),
     [
+        ("unit-undone", "nginx", {"nginx": "reload"}),
+        ("unit-undone", "observability-recover", {}),
         ("file-changed", "etc/prometheus/prometheus.yml", {"prometheus": "reload"}),
         ("file-missing", "etc/nginx/nginx.conf", {"nginx": "reload"}),
         ("file-changed", "etc/nginx/added-by-hand.conf", {"nginx": "reload"}),

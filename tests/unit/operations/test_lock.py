@@ -145,8 +145,8 @@ def test_what_has_no_release_comes_from_debian_unless_it_is_named(
 ) -> None:
     releases = ArtifactChoice(source=Source.RELEASE)
     resolve(site(releases), "amd64", supply, lock=Lock())
-    assert set(debian.resolved) == {"nginx", "journal-remote"}
-    assert set(release.resolved) == set(COMPONENTS) - {"nginx", "journal-remote"}
+    assert set(debian.resolved) == {"nginx", "journal-remote", "nftables"}
+    assert set(release.resolved) == set(COMPONENTS) - {"nginx", "journal-remote", "nftables"}
     release.resolved.clear()
     resolve(site(releases, nginx=releases), "amd64", supply, lock=Lock(), components=("nginx",))
     assert release.resolved == ["nginx"]

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from obstack.catalog.components import HOST_COMPONENTS
+from obstack.catalog.components import NFTABLES
 from obstack.catalog.lock import Platform
 from obstack.edges.configfile import FileConfigurations
 from obstack.edges.modulefile import load_modules
 from obstack.edges.secrets import FileSecrets
 from obstack.model.layout import Layout, Manager
-from obstack.model.site import Site
+from obstack.model.server_firewall import ServerFirewall
+from obstack.model.site import Server, Site
 from obstack.operations.configuration import examine_configuration
 from obstack.operations.desired import components_of, platform_components
 
@@ -70,7 +71,7 @@ def test_hosts_of_a_platform_need_together_what_each_of_them_needs() -> None:
     wanted = platform_components(SITE, MODULES, {"web-1": old, "web-2": new, "db-1": new})
     exporter = MODULES["nginx"].module.artifact
     assert exporter is not None
-    assert {exporter.name, *HOST_COMPONENTS} <= set(wanted[old])
+    assert {exporter.name, NFTABLES.name} <= set(wanted[old])
     assert exporter.name in wanted[new]
     assert "nftables" in wanted[new]
 
@@ -82,3 +83,10 @@ def test_the_server_receives_journals_only_where_a_host_sends_one() -> None:
     assert "journal-remote" in components_of(SERVER, SITE)
     assert "journal-remote" not in components_of(SERVER, silent)
     assert "journal-remote" in components_of(replace(SERVER, manager=Manager.SUPERVISOR), silent)
+
+
+def test_a_server_needs_nftables_unless_it_has_no_firewall() -> None:
+    open_to_all = SITE.model_copy(update={"server": Server(firewall=ServerFirewall(enabled=False))})
+    assert "nftables" in components_of(SERVER, SITE)
+    assert "nftables" not in components_of(SERVER, open_to_all)
+    assert "nftables" not in components_of(replace(SERVER, manager=Manager.SUPERVISOR), SITE)
