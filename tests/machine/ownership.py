@@ -16,8 +16,10 @@ find / /var /var/lib /etc -maxdepth 0 \( ! -user root -o -perm /022 \) -printf '
 # In the service's own view and as its user; what it cannot even look into is no place where it could write.
 WRITABLE: Final = (
     "nsenter --target {pid} --mount -- setpriv --reuid={user} --regid={user} --init-groups -- "
-    f"find /etc /usr /boot {STATE} ! -type l -writable -print 2>/dev/null || true"
+    "find {places} ! -type l -writable -print 2>/dev/null || true"
 )
+NEVER: Final = f"/etc /usr /boot {STATE}"
+"""Where no service may write."""
 
 
 def manifest(machine: Machine) -> Any:
@@ -50,8 +52,10 @@ def running(machine: Machine) -> dict[str, tuple[str, str]]:
 
 def writable(machine: Machine) -> list[str]:
     """Return which running service can write what of the programs and the configuration, be it root's own service."""
-    found = []
-    for name, (pid, user) in running(machine).items():
-        shown = machine.succeed(WRITABLE.format(pid=pid, user=user)).stdout
-        found += [f"{name}: {path}" for path in shown.splitlines()]
-    return found
+    return [f"{name}: {path}" for name in running(machine) for path in can_write(machine, name, NEVER)]
+
+
+def can_write(machine: Machine, unit: str, places: str) -> list[str]:
+    """Return what a running service can write below these places, as it sees the machine."""
+    pid, user = running(machine)[unit]
+    return machine.succeed(WRITABLE.format(pid=pid, user=user, places=places)).stdout.splitlines()

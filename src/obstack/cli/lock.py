@@ -157,8 +157,9 @@ def _lock(
     for platform, components in question.wanted.items():
         chosen = {name: lock.host_artifacts(platform)[name] for name in components}
         locked.tables[platform.key] = (chosen, before.host_artifacts(platform))
-    artifacts = [item for now, _ in locked.tables.values() for item in now.values()]
-    ensure(artifacts, supply, verify=verify)
+    # The archives of another architecture are no use here: they are only read when all are to be.
+    kept = [now for place, (now, _) in locked.tables.items() if verify or place in needed or place not in ARCHITECTURES]
+    ensure([item for now in kept for item in now.values()], supply, verify=verify)
     return locked
 
 

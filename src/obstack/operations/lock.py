@@ -9,7 +9,7 @@ from pathlib import Path
 from obstack.catalog.artifact import Archive, Artifact
 from obstack.catalog.components import COMPONENTS, Component
 from obstack.catalog.lock import Lock, Platform, satisfies
-from obstack.errors import UsageError
+from obstack.errors import Unreachable, UsageError
 from obstack.model.components import ArtifactChoice, Source
 from obstack.model.site import Site
 from obstack.ports import ArchiveCache, ArchiveMirror, ArtifactSource
@@ -71,13 +71,14 @@ def resolve_architectures(
 ) -> tuple[Lock, dict[str, str]]:
     """Given architectures, return the lock in which each has every component, and why some were left out.
 
-    One that is not `needed` is left out when the site's choice cannot be had for it. Raises what the sources raise.
+    One that is not `needed` is left out when the site's choice cannot be had for it, or nothing can be reached to lock
+    it by: a server without a way out goes on with its own. Raises what the sources raise.
     """
     left_out: dict[str, str] = {}
     for architecture in architectures:
         try:
             lock = resolve(site, architecture, supply, lock=lock, update=update)
-        except UsageError as error:
+        except (UsageError, Unreachable) as error:
             if architecture in needed:
                 raise
             left_out[architecture] = error.what

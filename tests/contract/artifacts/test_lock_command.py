@@ -58,6 +58,9 @@ def test_a_lock_is_made_once_and_kept_without_any_network(configuration: Path, t
     nowhere = {"PATH": str(tmp_path), "http_proxy": "http://127.0.0.1:1", "https_proxy": "http://127.0.0.1:1"}
     again = lock(configuration, "--verify", "--architecture", own, environment=nowhere)
     assert again["changed"] is False
+    both = lock(configuration, environment=nowhere)
+    assert list(both["left_out"]) == [name for name in ARCHITECTURES if name != own]
+    assert both["changed"] is False
     assert (file.read_bytes(), file.stat().st_mtime_ns) == before
 
 

@@ -100,6 +100,9 @@ def test_programs_and_configuration_are_root_s_and_no_service_can_write_them(sto
     assert ownership.not_of_root(machine) == []
     assert len(ownership.running(machine)) > 5
     assert ownership.writable(machine) == []
+    # The same look finds what a service may write: its own data.
+    own = "prometheus" if node == "mon-1" else "journal-upload"
+    assert f"/var/lib/{own}" in ownership.can_write(machine, f"{own}.service", f"/var/lib/{own}")
 
 
 @pytest.mark.security

@@ -17,7 +17,7 @@ from obstack.catalog.components import COMPONENTS, Component, Package
 from obstack.catalog.lock import Lock, Platform
 from obstack.edges.cache import ABANDONED_S, ArtifactCache
 from obstack.edges.mirror import Mirror
-from obstack.errors import ChangeFailed, UsageError
+from obstack.errors import ChangeFailed, Unreachable, UsageError
 from obstack.model.components import ArtifactChoice, Artifacts, Source
 from obstack.model.site import Site
 from obstack.operations.currency import CURRENT, NEWER, NOT_LOCKED, OTHERWISE, PARTS, find_currency
@@ -38,7 +38,7 @@ class Shelf:
         self.ran_on: list[str | None] = []
         self.fetched: list[str] = []
         self.version = "1.0"
-        self.lacking: set[str] = set()
+        self.lacking: dict[str, type[UsageError] | type[Unreachable]] = {}
 
     def settle(self, choice: ArtifactChoice) -> ArtifactChoice:
         if self.kind is Source.DEBIAN and choice.suite is None:
@@ -49,7 +49,7 @@ class Shelf:
         self, component: Component, choice: ArtifactChoice, architecture: str, *, runs_on: str | None = None
     ) -> Artifact:
         if architecture in self.lacking:
-            raise UsageError(code="lacking", what=f"none for {architecture}", where="", state="", do="")
+            raise self.lacking[architecture](code="lacking", what=f"none for {architecture}", where="", state="", do="")
         self.resolved.append(component.name)
         self.ran_on.append(runs_on)
         data = content(component.name)
@@ -270,13 +270,16 @@ def test_what_killed_runs_left_behind_is_swept(cache: ArtifactCache, tmp_path: P
         assert new.exists()
 
 
-def test_an_architecture_that_cannot_be_had_is_left_out_unless_it_is_needed(supply: Supply, debian: Shelf) -> None:
-    debian.lacking.add("arm64")
+@pytest.mark.parametrize("family", [UsageError, Unreachable])
+def test_an_architecture_that_cannot_be_had_is_left_out_unless_it_is_needed(
+    supply: Supply, debian: Shelf, family: type[UsageError] | type[Unreachable]
+) -> None:
+    debian.lacking["arm64"] = family
     both = ("amd64", "arm64")
     lock, left_out = resolve_architectures(site(), both, supply, lock=Lock(), needed=("amd64",))
     assert set(lock.architectures) == {"amd64"}
     assert left_out == {"arm64": "none for arm64"}
-    with pytest.raises(UsageError):
+    with pytest.raises(family):
         resolve_architectures(site(), both, supply, lock=Lock(), needed=both)
 
 
