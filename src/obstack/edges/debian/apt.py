@@ -74,8 +74,12 @@ class PrivateApt:
             stamp.touch()
 
     def show(self, names: Iterable[str]) -> list[PackageVersion]:
-        """Given package names, return every version of them in the index. Unknown names are left out."""
+        """Given package names, return every version of them in the index. Unknown names are left out.
+
+        Raises UsageError without apt.
+        """
         names = list(names)
+        _demand("apt-cache")
         with self._locked():
             result = subprocess.run(
                 self._command("apt-cache", "show", *names), capture_output=True, env=_environment(), check=False
@@ -97,14 +101,7 @@ class PrivateApt:
         return [program, "-c", str(self._folder / "apt.conf"), *arguments]
 
     def _run(self, program: str, *arguments: str, folder: Path | None = None, progress: Progress | None = None) -> None:
-        if shutil.which(program) is None:
-            raise UsageError(
-                code="apt-missing",
-                what="This machine has no apt to take Debian packages with.",
-                where=program,
-                state="nothing was changed",
-                do="set artifacts.default.source to release or mirror in the configuration",
-            )
+        _demand(program)
         with subprocess.Popen(
             self._command(program, *arguments),
             cwd=folder,
@@ -193,6 +190,17 @@ class PrivateApt:
         lines += [f"#clear APT::Architectures;\nAPT::Architectures {{ {_quoted(self._architecture)}; }};"]
         lines += [f"{name} {_quoted(value)};" for name, value in options.items()]
         (self._folder / "apt.conf").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _demand(program: str) -> None:
+    if shutil.which(program) is None:
+        raise UsageError(
+            code="apt-missing",
+            what="This machine has no apt to take Debian packages with.",
+            where=program,
+            state="nothing was changed",
+            do="set artifacts.default.source to release or mirror in the configuration",
+        )
 
 
 def _quoted(value: str) -> str:
