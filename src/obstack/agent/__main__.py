@@ -240,8 +240,10 @@ READING = (
 
 def boot_recover(root: str) -> int:
     """Finish what a power cut left, seeing to files only; say in one line how it ended and return its exit code."""
+    from obstack.agent import own_code
     from obstack.agent.managers import service_manager
 
+    own_code.settle()
     machine = Machine(root, service_manager)
     request = wire.Request("recover", {"boot": True}, who="boot", wait_s=60)
     reply = reply_to(machine, lambda: request)

@@ -152,7 +152,9 @@ def judge_state(state: UnitState, first: UnitState | None, acted: float | None) 
         return f"unit {state.name} is {describe(state)}"
     if first is not None and state.restarts > first.restarts:
         return f"unit {state.name} died and was restarted {state.restarts - first.restarts} times"
-    if first is not None and first.pid and state.pid and first.pid != state.pid:
+    # Where the manager counts, another process without a count is a restart that somebody asked for, as a package
+    # upgrade does. That is no death.
+    if first is not None and not state.counts and first.pid and state.pid and first.pid != state.pid:
         return f"unit {state.name} died and was started again: process {first.pid} became {state.pid}"
     if acted is not None and state.restarts and state.started_monotonic_s is not None:
         # A start by hand sets the count to zero, so every restart after the act is the manager's own.

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import sys
 import time
 import zipfile
+from collections.abc import Sequence
 
-from obstack.agent import durable
+from obstack.agent import durable, own_code
 from obstack.agent.machine import Machine
 
 LINK = "agent.pyz"
@@ -31,8 +33,8 @@ def own_archive() -> str | None:
 def install(machine: Machine) -> None:
     """Keep the running agent as `agent/<sha256>.pyz` and let `agent.pyz` lead to it. Idempotent. Raises AgentError.
 
-    Agents before the last one are removed: a service that runs from one has it open. A controller elsewhere keeps the
-    agent unpacked in the folder named by its digest.
+    Agents before the last one are removed, unless somebody runs from one. A controller elsewhere keeps the agent
+    unpacked in the folder named by its digest.
     """
     archive = own_archive()
     if archive is None:
@@ -50,10 +52,23 @@ def install(machine: Machine) -> None:
     # Crash here: the new agent is there and the old one is linked; either can recover the machine.
     durable.crash_point("install-agent")
     durable.replace_link(link, name)
-    for other in sorted(os.listdir(folder)):
-        path = os.path.join(folder, other)
-        if other not in (name, digest, LINK) and not _coming(path):
-            (durable.remove_tree if os.path.isdir(path) else durable.remove)(path)
+    _remove_unused(folder, (name, digest, LINK))
+
+
+def _remove_unused(folder: str, kept: Sequence[str]) -> None:
+    """Remove agents that nobody runs from. One that is used, and all while one is being brought, wait for the next."""
+    turn = own_code.lock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    if turn is None:
+        return
+    try:
+        for other in sorted(set(os.listdir(folder)) - set(kept)):
+            path = os.path.join(folder, other)
+            unused = None if _coming(path) else own_code.lock(path, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if unused is not None:
+                (durable.remove_tree if os.path.isdir(path) else durable.remove)(path)
+                os.close(unused)
+    finally:
+        os.close(turn)
 
 
 def _coming(path: str) -> bool:

@@ -93,14 +93,14 @@ def describe(path: str) -> str:
     return f"process {pid}, which is still comparing" if pid else "a process that has just ended"
 
 
-def holder_pid(path: str) -> int | None:
-    """Return the process that the kernel says holds the lock, or None when it does not say."""
+def holder_pid(path: str, kind: str = "FLOCK") -> int | None:
+    """Return the process that the kernel says holds a lock of this kind on a file, or None when it does not say."""
     try:
         status = os.stat(path)
         wanted = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
         with open("/proc/locks", encoding="ascii") as stream:
             for fields in map(str.split, stream):
-                if fields[1] == "FLOCK" and fields[5] == wanted:
+                if fields[1] == kind and fields[5] == wanted:
                     return int(fields[4])
     except (OSError, ValueError, IndexError):
         return None

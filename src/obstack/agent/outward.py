@@ -14,7 +14,7 @@ import stat
 import subprocess
 from dataclasses import dataclass
 
-from obstack.agent import durable, trusted, wire
+from obstack.agent import accounts, durable, trusted, wire
 from obstack.agent.faults import CHANGE_FAILED, AgentError
 from obstack.agent.ledger import Ledger
 from obstack.agent.machine import Machine
@@ -95,7 +95,7 @@ def prepare(machine: Machine, manifest: wire.Manifest) -> None:
     Raises AgentError.
     """
     ledger = machine.ledger()
-    _make_users(manifest, ledger)
+    _make_users(machine, manifest, ledger)
     absent = [entry for entry in manifest.directories if not os.path.isdir(entry.path)]
     ledger.claim(claim for entry in absent for claim in _directory_claims(entry.path, entry.data))
     for entry in manifest.directories:
@@ -186,6 +186,7 @@ def purge(machine: Machine) -> None:
         # Crash here: as above; a user that is gone already is passed over.
         durable.crash_point("purge-user")
         if _user_exists(name):
+            accounts.await_free(machine)
             _run(["userdel", name], f"user {name}")
         ledger.release([(kind, name)])
 
@@ -197,8 +198,10 @@ def missing_users(manifest: wire.Manifest) -> list[str]:
     return [user.name for user in manifest.users if not _user_exists(user.name)]
 
 
-def _make_users(manifest: wire.Manifest, ledger: Ledger) -> None:
+def _make_users(machine: Machine, manifest: wire.Manifest, ledger: Ledger) -> None:
     missing = missing_users(manifest)
+    if missing:
+        accounts.await_free(machine)
     ledger.claim(("user", name) for name in missing)
     for user in manifest.users:
         if user.name in missing:

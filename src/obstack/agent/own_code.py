@@ -6,9 +6,38 @@ loaded any more once the link leads elsewhere.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sys
 from typing import NoReturn
+
+
+def settle() -> None:
+    """Go on as the program of the archive that the link leads to, by its own name, and keep that from being removed.
+
+    A program that may wait for long loads much of its code after that, which must be the same code still.
+    """
+    named, real = os.path.abspath(sys.argv[0]), os.path.realpath(sys.argv[0])
+    if named != real and sys.argv[0] in sys.orig_argv:
+        os.execv(sys.executable, [real if word == sys.argv[0] else word for word in sys.orig_argv])  # noqa: S606
+    lock(real, fcntl.LOCK_SH)
+
+
+def lock(path: str, kind: int) -> int | None:
+    """Lock an agent's archive or folder, as the loader that ssh starts does too: shared by who runs from it.
+
+    Return the descriptor that holds the lock as long as it is open; None when another holds it, or nothing is there.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, kind)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
 
 
 class OwnCode:

@@ -36,8 +36,8 @@ class UnitState:
     """One look at a unit.
 
     `active` is active, inactive, failed, activating, deactivating, reloading or unknown; `sub` is the manager's finer
-    word. `pid` is 0 when nothing runs. `restarts` counts the manager's own restarts (always 0 under supervisor, which
-    does not count). `started_monotonic_s` is on the clock of time.monotonic(). A unit that the manager
+    word. `pid` is 0 when nothing runs. `restarts` counts the manager's own restarts, if it is one that `counts` them
+    (supervisor is not). `started_monotonic_s` is on the clock of time.monotonic(). A unit that the manager
     knows nothing of is not `present`.
     """
 
@@ -50,6 +50,7 @@ class UnitState:
     result: str = ""
     started_monotonic_s: float | None = None
     present: bool = True
+    counts: bool = False
 
     @property
     def running(self) -> bool:

@@ -191,6 +191,7 @@ def parse_state(name: str, block: str) -> UnitState:
         result=values.get("Result", ""),
         started_monotonic_s=started_us / 1e6 if started_us else None,
         present=values.get("LoadState", "loaded") != "not-found",
+        counts=True,
     )
 
 

@@ -16,13 +16,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from obstack.agent.accounts import holder_of
+from obstack.agent.lock import holder_pid
 from obstack.edges.certificate_proof import SYSTEM_STORE
 from obstack.errors import ChangeFailed
 from obstack.model.door_certificate import LINEAGE
 from obstack.plan.door import Order
 
 PACKAGE: Final = "certbot"
-INSTALL: Final = ("apt-get", "install", "--yes", "--no-install-recommends", PACKAGE)
+PACKAGES_LOCK: Final = "/var/lib/dpkg/lock-frontend"
+PACKAGES_S: Final = 120
+"""So long another package manager, such as an upgrade by timer, is waited for."""
+
+INSTALL: Final = (
+    *("apt-get", "install", "--yes", "--no-install-recommends"),
+    *("--option", f"DPkg::Lock::Timeout={PACKAGES_S}"),
+    PACKAGE,
+)
 TIMER: Final = "certbot.timer"
 SEARCH_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 DEADLINE_S: Final = 600
@@ -66,6 +76,15 @@ class Certbot:
     def install(self) -> None:
         """Put the distribution's package on the machine. Raises ChangeFailed with what the package manager said."""
         ended = _run(INSTALL, {"DEBIAN_FRONTEND": "noninteractive"})
+        if ended.code != 0 and holder_pid(PACKAGES_LOCK, "POSIX") is not None:
+            raise ChangeFailed(
+                code="packages-locked",
+                what=f"For {PACKAGES_S} s {holder_of(PACKAGES_LOCK)} has kept the machine's packages locked.",
+                where=PACKAGES_LOCK,
+                state="nothing of the stack was changed",
+                do="wait for it to end, then run the command again",
+                detail=ended.output,
+            )
         if ended.code != 0:
             raise ChangeFailed(
                 code="certbot-not-installed",

@@ -10,6 +10,7 @@ it, SOURCE that of all its source files. Whole, it is run at once, on the reques
 request is passed over, agent-absent is said, and the archive is expected.
 """
 
+import fcntl
 import hashlib
 import json
 import os
@@ -22,6 +23,7 @@ def main(words: "list[str]") -> int:
         return refuse("python-too-old", sys.version.split()[0])
     place, digest, source = words[:3]
     folder = os.path.join(place, digest)
+    hold(folder)
     found = intact(folder, digest, source)
     origin = {name: os.environ[name] for name in ("SSH_CONNECTION", "SUDO_USER") if name in os.environ}
     if os.geteuid() > 0:
@@ -102,22 +104,52 @@ def take(place: str, digest: str, source: str) -> bool:
             words = stream.readline().split(b" ")
         content = stream.read(int(words[1])) if len(words) > 1 else b""
     if hashlib.sha256(content).hexdigest() == digest:
-        install(place, digest, content)
+        install(place, digest, source, content)
     if intact(os.path.join(place, digest), digest, source):
         say("agent-installed")
         return True
     return False
 
 
-def install(place: str, digest: str, content: bytes) -> None:
-    """Unpack the archive durably into its folder: it is there whole, or not at all. Raises OSError."""
+def lock(folder: str, kind: int) -> int:
+    """Open a folder and lock it until it is closed; return the descriptor. Raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    fcntl.flock(descriptor, kind)
+    return descriptor
+
+
+def hold(folder: str) -> None:
+    """Keep the folder from being thrown away while this process lives, if it is there."""
+    while True:
+        try:
+            descriptor = lock(folder, fcntl.LOCK_SH)
+            if os.path.samestat(os.fstat(descriptor), os.stat(folder)):
+                return  # it stays open
+        except OSError:
+            return
+        os.close(descriptor)
+
+
+def install(place: str, digest: str, source: str, content: bytes) -> None:
+    """Have the archive in its folder, held: it is there whole, or not at all. Raises OSError."""
+    os.umask(0o022)
+    os.makedirs(place, exist_ok=True)
+    turn = lock(place, fcntl.LOCK_EX)  # another controller may bring the same agent, or throw old ones away
+    try:
+        if not intact(os.path.join(place, digest), digest, source):
+            unpack(place, digest, content)
+        hold(os.path.join(place, digest))
+    finally:
+        os.close(turn)
+
+
+def unpack(place: str, digest: str, content: bytes) -> None:
+    """Unpack the archive durably into its folder. Raises OSError."""
     import io
     import shutil
     import tempfile
     import zipfile
 
-    os.umask(0o022)
-    os.makedirs(place, exist_ok=True)
     temporary = tempfile.mkdtemp(prefix=".new-", dir=place)
     try:
         new = os.path.join(temporary, "new")

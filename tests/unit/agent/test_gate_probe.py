@@ -31,6 +31,12 @@ def test_failure_restart_and_a_new_process_are_trouble() -> None:
     assert "process 10 became 11" in judge_state(other(pid=11), STEADY, None)
 
 
+def test_a_restart_that_somebody_asked_for_is_no_death_where_the_manager_counts_its_own() -> None:
+    counting = other(counts=True)
+    assert judge_state(dataclasses.replace(counting, pid=11), counting, None) == ""
+    assert "was restarted 1 times" in judge_state(dataclasses.replace(counting, pid=11, restarts=4), counting, None)
+
+
 def test_a_restart_between_the_act_and_the_first_look_is_trouble() -> None:
     acted = time.time() - 2
     late = other(restarts=1, started_monotonic_s=time.monotonic() - 1)

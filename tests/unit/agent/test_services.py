@@ -19,7 +19,7 @@ ExecMainStartTimestampMonotonic=1500000"""
 
 def test_systemd_shows_a_running_unit() -> None:
     state = systemd.parse_state("prometheus", SHOWN)
-    assert state == UnitState("prometheus", "active", "running", 4711, 2, True, "success", 1.5)
+    assert state == UnitState("prometheus", "active", "running", 4711, 2, True, "success", 1.5, counts=True)
     assert state.running
     assert not state.broken
 

@@ -28,7 +28,7 @@ def agent(tmp_path: Path) -> PackedAgent:
 def place(tmp_path: Path, agent: PackedAgent) -> Path:
     """A folder with the agent in it."""
     place = tmp_path / "state/agent"
-    ssh_loader.install(str(place), agent.digest, agent.content)
+    ssh_loader.install(str(place), agent.digest, agent.source_digest, agent.content)
     return place
 
 
@@ -77,7 +77,7 @@ def test_compiled_code_does_not_count(place: Path, agent: PackedAgent) -> None:
 
 def test_a_damaged_agent_is_replaced_as_a_whole(place: Path, agent: PackedAgent) -> None:
     shutil.rmtree(place / agent.digest / "obstack")
-    ssh_loader.install(str(place), agent.digest, agent.content)
+    ssh_loader.install(str(place), agent.digest, agent.source_digest, agent.content)
     assert whole(place, agent)
     assert [path.name for path in place.iterdir()] == [agent.digest]
 
@@ -85,7 +85,7 @@ def test_a_damaged_agent_is_replaced_as_a_whole(place: Path, agent: PackedAgent)
 def test_what_others_may_do_with_it_does_not_depend_on_the_umask(tmp_path: Path, agent: PackedAgent) -> None:
     before = os.umask(0o077)
     try:
-        ssh_loader.install(str(tmp_path / "state/agent"), agent.digest, agent.content)
+        ssh_loader.install(str(tmp_path / "state/agent"), agent.digest, agent.source_digest, agent.content)
     finally:
         os.umask(before)
     made = [tmp_path / "state", *(tmp_path / "state").rglob("*")]
