@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -164,3 +165,21 @@ def test_every_port_that_is_bound_off_loopback_is_one_that_the_firewall_is_told(
                 words = [word for word in text.split() if word.startswith("--web.listen-address=:")]
                 bound |= {int(word.rpartition(":")[2]) for word in words}
         assert bound <= set(ports)
+
+
+@settings(max_examples=60, deadline=None)
+@given(site=fleets())
+def test_the_server_listens_on_loopback_or_where_its_firewall_lets_in(site: Site) -> None:
+    if not valid(site):
+        return
+    manifest, blobs = server(site)
+    contents = {file.path: blobs[file.digest].decode() for file in manifest.files}
+    rules = json.loads(contents["etc/observability-firewall/rules.json"])
+    assert rules["closed"]
+    declared = {opening["port"] for opening in rules["openings"] if opening["protocol"] == "tcp"}
+    bound = {
+        match[1] for text in contents.values() for match in re.finditer(r"listen(?:-address=| )(\S+?)[;\s\"]", text)
+    }
+    loopback = {place for place in bound if re.match(r"127\.0\.0\.1:|\[::1\]:|unix:", place)}
+    assert any(place.endswith(f":{site.prometheus.port}") for place in loopback)
+    assert {int(place.rpartition(":")[2]) for place in bound - loopback} <= declared
