@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ pytestmark = [pytest.mark.contract, pytest.mark.security]
 PACKAGE = "prometheus-node-exporter"
 KEY = "archive@example.org"
 VERSION = "9.9-1"
+PERMISSIONS = ("Insecure", "Weak", "DowngradeToInsecure")
+"""By which apt can be told to take what is not signed."""
 
 
 @dataclass
@@ -169,6 +172,20 @@ def test_an_unsigned_archive_is_refused_whatever_the_machine_s_sources_say(
     (repository.release / "InRelease").unlink()
     repository.trust(more)
     assert refused(repository, reporter).code == "archive-not-authentic"
+
+
+def test_an_unsigned_archive_is_refused_whatever_apt_s_own_settings_say(
+    repository: Repository, reporter: Silent
+) -> None:
+    (repository.release / "InRelease").unlink()
+    settings = repository.folder / "permissive.conf"
+    names = ("APT::Get::AllowUnauthenticated", *(f"Acquire::Allow{word}Repositories" for word in PERMISSIONS))
+    settings.write_text("".join(f'{name} "true";\n' for name in names))
+    os.environ["APT_CONFIG"] = str(settings)
+    try:
+        assert refused(repository, reporter).code == "archive-not-authentic"
+    finally:
+        del os.environ["APT_CONFIG"]
 
 
 def test_another_key_is_refused(repository: Repository, reporter: Silent) -> None:

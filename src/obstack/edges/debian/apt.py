@@ -170,7 +170,10 @@ class PrivateApt:
             # A folder of a user's own cannot be entered by apt's unprivileged helper account.
             "APT::Sandbox::User": "root",
             "APT::Update::Error-Mode": "any",
+            # Said again, for the machine's own settings may say otherwise.
+            "Acquire::AllowDowngradeToInsecureRepositories": "false",
             "Acquire::AllowInsecureRepositories": "false",
+            "Acquire::AllowWeakRepositories": "false",
             "Acquire::Retries": "3",
             "Acquire::http::Timeout": "30",
             "Acquire::https::Timeout": "30",
