@@ -14,15 +14,28 @@ from machine.server import FOLDER, SETTINGS, Server
 DOMAIN: Final = str(SETTINGS["domain"])
 NAME: Final = "ca-1"
 DIRECTORY: Final = f"https://{NAME}/acme/local/directory"
-ROOT: Final = "/var/lib/caddy/.local/share/caddy/pki/authorities/local/root.crt"
+OTHER_DIRECTORY: Final = f"https://{NAME}:8443/acme/other/directory"
+ROOTS: Final = "/var/lib/caddy/.local/share/caddy/pki/authorities"
+ROOT: Final = f"{ROOTS}/local/root.crt"
 CONFIGURATION: Final = f"""
 {{
     admin off
     auto_https disable_redirects
+    pki {{
+        ca other {{
+            name "Other Authority"
+        }}
+    }}
 }}
 {NAME} {{
     tls internal
     acme_server
+}}
+{NAME}:8443 {{
+    tls internal
+    acme_server {{
+        ca other
+    }}
 }}
 """
 STRANGER: Final = """
@@ -69,14 +82,15 @@ class Door:
         """Given both machines, put the authority's certificate where the server's configuration names it."""
         self.server, self.machine, self.authority = server, server.machine, authority
         self.start_authority()
-        self.machine.write(f"{FOLDER}/config/tls/authority.pem", authority.succeed(["cat", ROOT]).stdout)
+        roots = authority.succeed(f"cat {ROOTS}/*/root.crt").stdout
+        self.machine.write(f"{FOLDER}/config/tls/authority.pem", roots)
         self.lead(self.machine)
         self.acme()
 
     def start_authority(self) -> None:
         """Let the authority answer, and return when it does."""
         self.authority.succeed("systemctl start caddy")
-        self.authority.wait_until_succeeds(f"test -s {ROOT} && curl -sf --cacert {ROOT} {DIRECTORY}")
+        self.authority.wait_until_succeeds(f"test -s {ROOT} && curl -sf --cacert {ROOT} {DIRECTORY} {OTHER_DIRECTORY}")
 
     def start_stranger(self) -> None:
         """Let something that knows no challenge answer on the authority's machine, and return when it does."""
@@ -90,9 +104,9 @@ class Door:
         machine.succeed(f"sed '/ {DOMAIN}$/d' /etc/hosts >/etc/hosts.new; echo '{line}' >>/etc/hosts.new")
         machine.succeed("cat /etc/hosts.new >/etc/hosts")
 
-    def acme(self, **further: Any) -> None:
-        """Let the configuration say that the authority signs."""
-        self.configure({"mode": "acme", "directory": DIRECTORY, "authority": "tls/authority.pem"}, **further)
+    def acme(self, directory: str = DIRECTORY, **further: Any) -> None:
+        """Let the configuration say that the authority signs, or the other one."""
+        self.configure({"mode": "acme", "directory": directory, "authority": "tls/authority.pem"}, **further)
 
     def configure(self, certificate: Mapping[str, Any], **further: Any) -> None:
         """Let the configuration say whose certificate is shown."""

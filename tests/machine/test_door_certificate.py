@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from machine.acme import DIRECTORY, DOMAIN, Door, authority_image, certbot_image
+from machine.acme import DIRECTORY, DOMAIN, OTHER_DIRECTORY, Door, authority_image, certbot_image
 from machine.library.image import Image, ImageStore
 from machine.library.session import Machines
 from machine.server import FOLDER, Server
@@ -140,6 +140,16 @@ def test_certbots_timer_renews_and_nobody_is_turned_away(door: Door) -> None:
     assert door.nginx() == nginx
     assert door.machine.run("cat /run/refused").stdout == ""
     assert door.status()["sound"]
+
+
+def test_another_authority_is_asked_when_the_configuration_names_it(door: Door) -> None:
+    nginx = door.nginx()
+    for directory, issuer in ((OTHER_DIRECTORY, "Other Authority"), (DIRECTORY, "Local Authority")):
+        door.acme(directory)
+        assert door.apply()["outcome"] == "committed"
+        assert issuer in door.shown()["issuer"]
+        assert directory in door.status()["renewal"]
+    assert door.nginx() == nginx
 
 
 def test_a_broken_certificate_of_certbots_leaves_the_old_one_in_its_place(door: Door) -> None:

@@ -52,15 +52,18 @@ def judge_door(target: Target) -> Callable[[Site], list[Judgement]]:
     return lambda site: [] if target.private else door_findings(site, doors, client, SystemClock().now())
 
 
-def ask_authority(target: Target, site: Site, progress: Reporter, *, anew: bool = False) -> None:
-    """Given a site whose mode is acme, ask its authority for the certificate. Raises what `obtain` raises."""
+def ask_authority(target: Target, site: Site, progress: Reporter, *, anew: bool = False, at_once: bool = False) -> None:
+    """Given a site whose mode is acme, ask its authority for the certificate. `anew` and `at_once` are as for `obtain`.
+
+    Raises what that raises.
+    """
     from obstack.edges.certbot import Certbot
     from obstack.edges.challenge import Challenges
     from obstack.render.nginx_challenge import webroot
 
     challenges = Challenges(webroot(target.layout), site.front_door.http_port)
     asking = Asking(Certbot(), challenges, file_secrets(target), SystemClock(), door_files(target).authority(site)[0])
-    obtain(site, asking, progress, anew=anew)
+    obtain(site, asking, progress, anew=anew, at_once=at_once)
 
 
 def ask_by_name(target: Target, site: Site, *, quiet: bool) -> None:
@@ -77,7 +80,7 @@ def ask_by_name(target: Target, site: Site, *, quiet: bool) -> None:
             do=f"put a new one into {site.front_door.certificate.chain}, then run: observability apply",
         )
     with reporter(quiet=quiet) as progress:
-        ask_authority(target, site, progress, anew=True)
+        ask_authority(target, site, progress, anew=True, at_once=True)
 
 
 def prepare_certbot(site: Site, progress: Reporter) -> None:
@@ -107,7 +110,7 @@ def complete(
         return reply
     site = desired.site
     try:
-        ask_authority(target, site, progress)
+        ask_authority(target, site, progress, anew=door.anew)
         issued = build_nodes(target, site, (site.server.name,), progress)[site.server.name]
         demand_issued(issued)
     except StackError as error:

@@ -264,7 +264,7 @@ def _anchored(
             "Add the issuer's own certificate (the intermediate one) to the file; for an authority of your own, "
             "set front_door.certificate.authority to the file of its certificate."
         )
-    yield Flaw(Part.CHAIN, what, remedy)
+    yield Flaw(Part.CHAIN, what, remedy, Kind.AUTHORITY)
 
 
 # ------------------------------------------------------------------------------------------------------ the last word

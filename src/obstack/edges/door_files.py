@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +13,7 @@ from obstack.model.door_certificate import LINEAGE
 from obstack.model.layout import Layout
 from obstack.model.secret import Secret
 from obstack.model.site import Site
-from obstack.plan.door import Flaw, Found, Leaf, Part, door_names
+from obstack.plan.door import Flaw, Found, Kind, Leaf, Part, door_names
 from obstack.render.materials import Certificate
 
 LETSENCRYPT: Final = Path("/etc/letsencrypt")
@@ -52,7 +52,14 @@ class DoorFiles:
             return None
         choice = site.front_door.certificate
         authority = self._place(choice.authority) if choice.authority else None
-        return _look(_Files(self._live / "fullchain.pem", self._live / "privkey.pem", authority), door_names(site), now)
+        files = _Files(self._live / "fullchain.pem", self._live / "privkey.pem", authority)
+        found = _look(files, door_names(site), now)
+        asked = self._asked()
+        if asked in ("", choice.directory):
+            return found
+        what = f"was had from {asked}, and not from {choice.directory}"
+        foreign = Flaw(Part.CHAIN, what, "observability apply", Kind.AUTHORITY)
+        return replace(found, flaws=(*found.flaws, foreign), certificate=None)
 
     def current(self, site: Site, now: float) -> Found | None:
         """Given a site and the time, return what the front door shows now; None where there is no front door yet."""
@@ -88,6 +95,17 @@ class DoorFiles:
         if flaws:
             return "", tuple(flaws)
         return certificate_proof.read_authority(contents[Part.AUTHORITY])
+
+    def _asked(self) -> str:
+        """Return the address of the authority that certbot asks when it renews; empty where it does not say."""
+        try:
+            lines = _read(self._renewal).decode("utf-8", "replace").splitlines()
+        except OSError:
+            return ""
+        values = (
+            value.strip() for name, _, value in (line.partition("=") for line in lines) if name.strip() == "server"
+        )
+        return "".join(letter for letter in next(values, "") if letter.isprintable())
 
     def _place(self, path: str) -> Path:
         return self._configuration.absolute() / path

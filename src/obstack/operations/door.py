@@ -184,16 +184,17 @@ class Asking:
     authority: str
 
 
-def obtain(site: Site, asking: Asking, reporter: Reporter, *, anew: bool = False) -> None:
+def obtain(site: Site, asking: Asking, reporter: Reporter, *, anew: bool = False, at_once: bool = False) -> None:
     """Given a site whose mode is acme, ask its authority for the certificate.
 
-    Nothing is asked before it is known that the challenge can be answered, nor, unless `anew`, soon after an attempt
-    that failed. Where the authority has a place for trying out, that is asked first. Raises ChangeFailed, or
-    Unreachable for an authority that cannot be spoken to; then the door goes on with what it has.
+    With `anew` one that has not ended is replaced. Nothing is asked before it is known that the challenge can be
+    answered, nor, unless `at_once`, soon after an attempt that failed. Where the authority has a place for trying out,
+    that is asked first. Raises ChangeFailed, or Unreachable for an authority that cannot be spoken to; then the door
+    goes on with what it has.
     """
     order = order_of(site)
     attempts = read_attempts(asking.notes.kept(NOTE), order)
-    if not anew and not attempts.may_try(asking.clock.now()):
+    if not at_once and not attempts.may_try(asking.clock.now()):
         raise _too_soon(order, attempts)
     if not asking.client.installed():
         raise _failure(

@@ -36,8 +36,9 @@ class Part(StrEnum):
 
 
 class Kind(StrEnum):
-    """What a flaw means for what is to be done: other names are wanted, time went by, or the content is not good."""
+    """What a flaw means for what is to be done: another is to sign, or other names, or it is old or broken."""
 
+    AUTHORITY = "authority"
     NAMES = "names"
     DATES = "dates"
     CONTENT = "content"
@@ -91,13 +92,15 @@ class Origin(StrEnum):
 class Door:
     """The certificate that the front door is to show.
 
-    `refused` is what the mode would have it show, when that is no good; `wanting` is that the authority must be asked.
+    `refused` is what the mode would have it show, when that is no good; `wanting` is that the authority must be asked,
+    `anew` that it must be although there is one that has not ended.
     """
 
     certificate: Certificate
     origin: Origin
     refused: Found | None = None
     wanting: bool = False
+    anew: bool = False
 
 
 def decide_door(site: Site, own: Certificate, new: Found | None, current: Found | None) -> Door:
@@ -116,9 +119,16 @@ def decide_door(site: Site, own: Certificate, new: Found | None, current: Found 
     certificate, origin = (kept, Origin.KEPT) if kept is not None and stays else (own, Origin.INTERNAL)
     if mode == "provided":
         return Door(certificate, origin, refused=new)
-    # Time or other names are what a new one heals; a file that somebody broke is for a person to look at.
-    broken = new is not None and any(flaw.kind is Kind.CONTENT for flaw in new.flaws)
-    return Door(certificate, origin, refused=new if broken else None, wanting=not broken)
+    # What time, other names or another authority did, a new one heals; a file that is broken is for a person to see.
+    kinds = set() if new is None else {flaw.kind for flaw in new.flaws}
+    broken = Kind.CONTENT in kinds
+    return Door(
+        certificate,
+        origin,
+        refused=new if broken else None,
+        wanting=not broken,
+        anew=not broken and Kind.AUTHORITY in kinds,
+    )
 
 
 # ----------------------------------------------------------------------------------------- asking an authority

@@ -20,6 +20,7 @@ BETWEEN = issue("Example Between", ROOT, authority=True)
 LEAF = issue(DOMAIN, BETWEEN, names=(DOMAIN,))
 STRANGER = issue("Stranger", authority=True)
 TWIN = issue("Example Between", ROOT, authority=True)
+ROOT_TWIN = issue("Example Root", authority=True)
 CHAIN = LEAF.pem + BETWEEN.pem
 
 
@@ -96,13 +97,19 @@ BAD: Mapping[str, tuple[Proof, Part, Kind, str]] = {
     "issuer first": (proof(BETWEEN.pem + LEAF.pem), Part.CHAIN, Kind.CONTENT, "in place 2, not first"),
     "out of order": (proof(LEAF.pem + ROOT.pem + BETWEEN.pem), Part.CHAIN, Kind.CONTENT, "is out of order"),
     "same name, another key": (proof(LEAF.pem + TWIN.pem), Part.CHAIN, Kind.CONTENT, "was not signed by the Example"),
-    "nothing between": (proof(LEAF.pem), Part.CHAIN, Kind.CONTENT, "leads to Example Between, which is not"),
-    "another authority": (proof(authority=STRANGER.pem), Part.CHAIN, Kind.CONTENT, "which is not the authority that"),
-    "nobody trusts it": (proof(authority=None), Part.CHAIN, Kind.CONTENT, "which this machine does not trust"),
+    "nothing between": (proof(LEAF.pem), Part.CHAIN, Kind.AUTHORITY, "leads to Example Between, which is not"),
+    "another authority": (proof(authority=STRANGER.pem), Part.CHAIN, Kind.AUTHORITY, "which is not the authority that"),
+    "another authority of the same name": (
+        proof(authority=ROOT_TWIN.pem),
+        Part.CHAIN,
+        Kind.AUTHORITY,
+        "which is not the authority that",
+    ),
+    "nobody trusts it": (proof(authority=None), Part.CHAIN, Kind.AUTHORITY, "which this machine does not trust"),
     "signed itself": (
         proof(LONELY.pem, LONELY.key_pem, None),
         Part.CHAIN,
-        Kind.CONTENT,
+        Kind.AUTHORITY,
         "which this machine does not trust",
     ),
     "authority is no certificate": (proof(authority=b"x"), Part.AUTHORITY, Kind.CONTENT, "no certificate in PEM"),

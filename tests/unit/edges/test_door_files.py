@@ -10,12 +10,13 @@ import pytest
 
 from obstack.edges.door_files import DoorFiles
 from obstack.edges.secrets import FileSecrets
+from obstack.model.door_certificate import LETS_ENCRYPT, LETS_ENCRYPT_STAGING
 from obstack.model.layout import Layout, Manager
 from obstack.model.site import Site
 from obstack.operations.door import door_findings, file_findings
 from obstack.operations.door_state import door_state, is_pending
 from obstack.plan.certificates import Standing
-from obstack.plan.door import NOTE, Attempts, failed, order_of
+from obstack.plan.door import NOTE, Attempts, Kind, failed, order_of
 from rendering.issuing import DAY, DOMAIN, NOW, Issued, issue
 
 pytestmark = pytest.mark.security
@@ -98,7 +99,7 @@ def test_a_key_is_for_its_owner_and_group_alone(machine: Machine, mode: int, bad
     assert bool(file_findings(site("provided"), machine.files, NOW)) == bad
 
 
-@pytest.mark.parametrize("what", ["missing", "folder", "pipe", "endless"])
+@pytest.mark.parametrize("what", ["missing", "folder", "pipe", "endless", "large"])
 def test_what_is_no_file_is_told_and_holds_nobody_up(machine: Machine, what: str) -> None:
     chain = machine.root / "config/chain.pem"
     chain.unlink()
@@ -108,9 +109,24 @@ def test_what_is_no_file_is_told_and_holds_nobody_up(machine: Machine, what: str
         os.mkfifo(chain)
     elif what == "endless":
         chain.symlink_to("/dev/zero")
+    elif what == "large":
+        chain.write_bytes(LEAF.pem * 500)
     (finding,) = file_findings(site("provided"), machine.files, NOW)
     assert finding.path == ("front_door", "certificate", "chain")
     assert "cannot be read" in finding.message
+
+
+def test_a_certificate_of_another_authority_than_the_one_named_is_not_taken(machine: Machine) -> None:
+    machine.certbot(LEAF)
+    renewal = machine.root / "letsencrypt/renewal/observability.conf"
+    renewal.parent.mkdir()
+    for server, good in ((LETS_ENCRYPT, True), (LETS_ENCRYPT_STAGING, False), ("https://ca/\x1b[2J", False)):
+        renewal.write_text(f"version = 4.0.0\n[renewalparams]\naccount = 1\nserver = {server}\nkey_type = ecdsa\n")
+        found = machine.files.issued(site("acme"), NOW)
+        assert found is not None
+        assert (found.certificate is not None) == good
+        assert [flaw.kind for flaw in found.flaws] == ([] if good else [Kind.AUTHORITY])
+        assert all(flaw.message.isprintable() for flaw in found.flaws)
 
 
 def test_files_that_a_mode_does_not_read_are_not_judged(machine: Machine) -> None:

@@ -80,10 +80,16 @@ class World:
     ways: Ways = field(default_factory=Ways)
     clock: Clock = field(default_factory=Clock)
 
-    def obtain(self, *, anew: bool = False, directory: str | None = None) -> None:
+    def obtain(self, *, at_once: bool = False, directory: str | None = None) -> None:
         certificate = {"mode": "acme"} | ({"directory": directory} if directory else {})
         site = Site.model_validate({"domain": "observability.example.org", "front_door": {"certificate": certificate}})
-        obtain(site, Asking(self.program, self.ways, self.notes, self.clock, ""), QuietReporter(), anew=anew)
+        obtain(
+            site,
+            Asking(self.program, self.ways, self.notes, self.clock, ""),
+            QuietReporter(),
+            anew=at_once,
+            at_once=at_once,
+        )
 
     def refused(self) -> ChangeFailed:
         with pytest.raises(ChangeFailed) as caught:
@@ -133,7 +139,7 @@ def test_a_person_may_ask_at_once(world: World) -> None:
     world.program.answers["request"] = 1
     world.refused()
     world.program.answers.clear()
-    world.obtain(anew=True)
+    world.obtain(at_once=True)
     assert world.program.asked[-1] == "anew"
 
 

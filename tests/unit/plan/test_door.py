@@ -34,6 +34,7 @@ NEW = Certificate("NEW", Secret("K"), "")
 GOOD = Found("/live", certificate=NEW)
 BROKEN = Found("/live", (Flaw(Part.KEY, "does not belong", "do"),))
 OLD = Found("/live", (Flaw(Part.CHAIN, "expired", "do", Kind.DATES),))
+FOREIGN = Found("/live", (Flaw(Part.CHAIN, "was had from", "do", Kind.AUTHORITY),))
 OTHER_NAMES = Found("/live", (Flaw(Part.CHAIN, "is not for", "do", Kind.NAMES),))
 SHOWN = Found("/etc/nginx", certificate=PUBLIC)
 SHOWN_OWN = Found("/etc/nginx", certificate=OLDER_OWN)
@@ -63,6 +64,7 @@ def site(mode: str, **more: object) -> Site:
         # A new one heals what time or other names did; a broken file is for a person.
         ("acme", OLD, SHOWN, PUBLIC, Origin.KEPT, None, True),
         ("acme", OTHER_NAMES, SHOWN, PUBLIC, Origin.KEPT, None, True),
+        ("acme", FOREIGN, SHOWN, PUBLIC, Origin.KEPT, None, True),
         ("acme", BROKEN, SHOWN, PUBLIC, Origin.KEPT, BROKEN, False),
     ],
 )
@@ -77,6 +79,8 @@ def test_the_old_certificate_stays_until_the_new_one_is_good(
 ) -> None:
     door = decide_door(site(mode), OWN, new, current)
     assert (door.certificate, door.origin, door.refused, door.wanting) == (shown, origin, refused, wanting)
+    # certbot would keep what another authority has signed and time has not ended.
+    assert door.anew == (new is FOREIGN)
 
 
 def test_further_names_are_asked_of_an_authority_only() -> None:
