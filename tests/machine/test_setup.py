@@ -11,7 +11,7 @@ from machine.server import FOLDER, SETTINGS, UNITS, Server
 pytestmark = pytest.mark.machine
 
 STATE = "/var/lib/observability"
-JOBS = {"prometheus", "alertmanager", "node-exporter", "blackbox-exporter"}
+JOBS = {"prometheus", "alertmanager", "node-exporter", "blackbox-exporter", "front-door"}
 LINKS = ("prometheus", "alertmanager", "blackbox-exporter", "nginx")
 AMTOOL = f"{STATE}/current/artifacts/alertmanager/usr/bin/amtool --alertmanager.url=http://127.0.0.1:9093"
 
@@ -124,7 +124,7 @@ def test_a_restart_of_prometheus_is_graceful_and_loses_no_sample(set_up: Server)
     machine.wait_until_succeeds("curl -sS --fail http://127.0.0.1:9090/-/ready")
     kept = set_up.query('up{job="prometheus"}', at=float(before[1]))
     assert [series["value"][1] for series in kept] == ["1"]
-    log = "\n".join(log_messages(set_up, "prometheus", "--since", f"{int(time.time() - began) + 1}s"))
+    log = "\n".join(log_messages(set_up, "prometheus", "--since", f"{int(time.time() - began) + 10}s"))
     assert "See you next time!" in log
     assert "corruption" not in log.lower()
     assert set_up.query("prometheus_tsdb_wal_corruptions_total")[0]["value"][1] == "0"
