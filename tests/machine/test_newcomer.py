@@ -73,7 +73,7 @@ def test_a_newcomer_gets_the_whole_stack_and_leaves_nothing_behind(newcomer: San
         f"{ask} --user {':'.join(login)} '{door}/prometheus/api/v1/query?query=up'", user=user, directory=checkout
     ).json()
     assert {series["metric"]["job"]: series["value"][1] for series in up["data"]["result"]} == dict.fromkeys(
-        ("prometheus", "alertmanager", "node-exporter", "blackbox-exporter"), "1"
+        ("prometheus", "alertmanager", "node-exporter", "blackbox-exporter", "front-door"), "1"
     )
     refused = f"{ask} --user admin:wrong --output /dev/null --write-out '%{{http_code}}' {door}/"
     assert newcomer.succeed(refused, user=user, directory=checkout).stdout == "401"
