@@ -108,6 +108,20 @@ def test_a_unit_that_cannot_start_fails_with_its_log(machine: Machine) -> None:
     assert "line 7 is wrong" in failure["detail"]
 
 
+def test_units_that_are_started_together_all_start_and_the_one_that_does_not_is_named(machine: Machine) -> None:
+    sleeps = "ExecStart=/bin/sleep 1000"
+    for name, service in {"one": sleeps, "two": "Type=oneshot\nExecStart=/bin/false", "three": sleeps}.items():
+        install(machine, f"joint-{name}", service)
+    units = "[unit(f'joint-{name}') for name in ('one', 'two', 'three')]"
+    failure = ask(machine, f"attempt(manager.start_all, {units})")
+    assert failure["unit"] == "joint-two"
+    assert "joint-two.service failed: the unit is failed" in failure["what"]
+    pids = [machine.main_pid(f"joint-{name}") for name in ("one", "three")]
+    assert all(pids)
+    assert ask(machine, "attempt(manager.start_all, [unit('joint-one'), unit('joint-three')])") is None
+    assert [machine.main_pid(f"joint-{name}") for name in ("one", "three")] == pids
+
+
 def test_a_unit_that_dies_at_once_is_a_failed_start_and_not_waited_for(machine: Machine) -> None:
     install(
         machine,
