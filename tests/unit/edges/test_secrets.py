@@ -51,6 +51,7 @@ def test_a_newline_at_the_end_is_not_part_of_the_secret(folder: Path) -> None:
     assert secret.reveal() == "correct battery"
 
 
+@pytest.mark.security
 @pytest.mark.parametrize("wrong", [0o640, 0o604, 0o620, 0o777])
 def test_a_file_that_others_may_use_is_refused_with_the_command_to_type(folder: Path, wrong: int) -> None:
     FileSecrets(folder).create("a")
