@@ -96,7 +96,10 @@ ASKED: Final[Mapping[str, Sequence[Sequence[str]]]] = {
     "host bundle": [["far-1", "-o", BUNDLE]],
     "host remove": [["web-9", "--yes"]],
     "module disable": [["postgres", "--host", "far-1"]],
-    "module enable": [["redis", "--host", "far-1", "--option", f"password={TYPED}"]],
+    "module enable": [
+        ["postgres", "--host", "far-1"],
+        ["redis", "--host", "far-1", "--option", f"password={TYPED}"],
+    ],
     "module list": [[]],
     "module new": [["trial", "--folder", "/srv/modules"]],
     "module show": [["redis"]],
@@ -159,7 +162,7 @@ while not os.path.exists("/tmp/sampler-stop"):
             for index, pattern in enumerate(patterns):
                 if pattern in content:
                     seen.add((name, index, content.replace(b"\\0", b" ").split(b" ")[0].decode(errors="replace")))
-    time.sleep(0.03)
+    time.sleep(0.05)
 print(json.dumps(sorted(seen)))
 """
 """Reads, as a user who is nobody, what everybody can read of every process, again and again."""

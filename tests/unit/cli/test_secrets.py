@@ -14,6 +14,8 @@ import pytest
 
 from obstack.cli.main import run
 from obstack.edges.secrets import FileSecrets
+from obstack.model.secret import Secret
+from obstack.operations.rotation import begin
 
 CANARY = "N7kqTz4wRm2XcV9pLd3H"
 BASE = """\
@@ -202,3 +204,59 @@ def test_an_encrypted_file_is_begun_with_an_identity_and_holds_what_is_set(calle
     assert CANARY not in (folder / "secrets.age").read_text()
     assert called("check")[0] == 0
     assert sorted(path.name for path in (folder / "secrets").iterdir() if path.is_file()) == ["age-identity"]
+
+
+def test_before_anything_is_deployed_a_new_value_holds_at_once(called: Called, folder: Path) -> None:
+    called("init")
+    called("set", "smtp-password", given=b"a value of others\n")
+    root = ("--root", str(folder.parent / "root"))
+    before = (folder / "secrets/ada-password").read_text()
+    code, out, _ = called("rotate", "ada-password", *root)
+    assert (code, "ada-password: the new value is in force" in out) == (0, True)
+    drawn = (folder / "secrets/ada-password").read_text()
+    assert drawn != before
+    assert drawn.strip() not in out
+    assert called.document("rotate", "--all", *root)["rotated"] == ["ada-password"]
+    assert called.document("rotate", "smtp-password", "--set", *root, given=b"another\n")["rotated"] == [
+        "smtp-password"
+    ]
+    assert (folder / "secrets/smtp-password").read_text() == "another\n"
+    assert not (folder / "secrets/.kept/rotation").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ((), "Give names of secrets, or --all"),
+        (("ada-password", "--all"), "Give names of secrets, or --all"),
+        (("--all", "--set"), "with --set exactly one name"),
+        (("smtp-password",), "is given by somebody else"),
+        (("ada-pasword",), "Did you mean ada-password?"),
+        (("ada-password", "--set"), "words that guessing begins with"),
+    ],
+)
+def test_what_cannot_be_rotated_is_refused_and_nothing_changes(
+    called: Called, folder: Path, words: tuple[str, ...], says: str
+) -> None:
+    called("init")
+    called("set", "smtp-password", given=b"a value of others\n")
+    before = {path.name: path.read_bytes() for path in (folder / "secrets").glob("*-password")}
+    code, out, err = called("rotate", *words, "--root", str(folder.parent / "root"), given=b"ada-password-1\n")
+    assert (code, says in err) == (2, True), err
+    assert "ada-password-1" not in out + err
+    assert {path.name: path.read_bytes() for path in (folder / "secrets").glob("*-password")} == before
+
+
+def test_what_was_cut_off_is_told_until_it_is_settled(called: Called, folder: Path) -> None:
+    called("init")
+    store = FileSecrets(folder / "secrets")
+    store.put("smtp-password", Secret("a value of others"))
+    begin(store, {"ada-password": Secret(CANARY)})
+    code, out, err = called("check")
+    assert (code, "an interrupted rotation left" in out) == (1, True)
+    assert CANARY not in out + err
+    code, _, err = called("set", "ada-password", given=b"N7kqTz4wRm2XcV9p\n")
+    assert (code, "rotation-unsettled" in err) == (2, True)
+    _, out, err = called("rotate", "ada-password", "--root", str(folder.parent / "root"))
+    assert "note: an interrupted rotation of ada-password is settled: the old value holds" in err
+    assert called("check")[0] == 0
