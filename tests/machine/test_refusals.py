@@ -89,12 +89,12 @@ MODEL = {
     ),
     "a secret that is missing": Case(
         SMTP + "    username: alerts\n    password: secret:smtp-password\n",
-        says=("config/global.yaml:14:15", "smtp-password", "config/secrets/smtp-password"),
+        says=("config/global.yaml:14:15", "observability secrets set smtp-password"),
     ),
     "a weak password": Case(
         spoil="cp -p config/secrets/admin-password /tmp/kept; echo password123 > config/secrets/admin-password",
         mend="cp -p /tmp/kept config/secrets/admin-password",
-        says=("at least 12", "front_door.users[0].password", "Put a stronger one into config/secrets/admin-password"),
+        says=("at least 12", "front_door.users[0].password", "observability secrets set admin-password"),
         hides="password123",
     ),
     "a secret that others may read": Case(
