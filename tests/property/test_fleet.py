@@ -22,7 +22,7 @@ from rendering.hosts import DATABASE, NGINX, NODE, PASSWORD, SYSTEMD, host_mater
 from rendering.settled import KEY, SERVER
 
 NAMES = st.from_regex(r"[a-z][a-z0-9-]{0,10}", fullmatch=True).map(lambda name: f"h-{name}")
-LINE = st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), min_size=1, max_size=20)
+LINE = st.text(st.characters(exclude_categories=("Cc", "Cf", "Cs", "Co", "Zl", "Zp")), min_size=1, max_size=20)
 LABELS = st.dictionaries(st.from_regex(r"x_[a-z]{1,8}", fullmatch=True), LINE, max_size=2)
 PORTS = st.integers(20000, 29999)
 BLACKBOX: dict[str, Any] = {

@@ -20,7 +20,7 @@ from rendering.settled import KEY, PRIVATE, SERVER, materials
 LINE = st.text(
     st.one_of(
         st.sampled_from("\"'\\$%{}[]();#&*!|>`@:=,- ~^<"),
-        st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")),
+        st.characters(exclude_categories=("Cc", "Cf", "Cs", "Co", "Zl", "Zp")),
     ),
     min_size=1,
     max_size=40,

@@ -19,6 +19,8 @@ from obstack.model.base import Section
 from obstack.model.host import OptionName, OptionValue
 from obstack.model.scalars import ByteSize, LabelName, LabelValue, LoopbackPort, Name, Text
 
+VARIABLE_PATTERN: Final = r"^[A-Za-z_][A-Za-z0-9_]*$"
+PARAMETER_PATTERN: Final = r"^[A-Za-z0-9_]+$"
 ABSOLUTE_PATH_PATTERN: Final = r"^/[A-Za-z0-9._@+/-]*$"
 RELATIVE_PATH_PATTERN: Final = r"^[A-Za-z0-9_][A-Za-z0-9._@+-]*(/[A-Za-z0-9_][A-Za-z0-9._@+-]*)*$"
 UNIT_PATTERN: Final = r"^[A-Za-z0-9:_.@-]+\.(service|socket|timer|target)$"
@@ -33,6 +35,10 @@ RelativePath = Annotated[str, StringConstraints(max_length=255, pattern=RELATIVE
 Template = Annotated[str, StringConstraints(max_length=4096)]
 LinkTemplate = Annotated[str, StringConstraints(max_length=255, pattern=LINK_TEMPLATE_PATTERN)]
 UnitTemplate = Annotated[str, StringConstraints(max_length=255, pattern=UNIT_TEMPLATE_PATTERN)]
+VariableName = Annotated[str, StringConstraints(max_length=128, pattern=VARIABLE_PATTERN)]
+"""The name of a variable of the environment."""
+ParameterName = Annotated[str, StringConstraints(max_length=128, pattern=PARAMETER_PATTERN)]
+"""The name of a parameter of a URL, which Prometheus takes as part of a label's name."""
 ProgramName = Annotated[str, StringConstraints(pattern=PROGRAM_PATTERN)]
 
 
@@ -239,7 +245,7 @@ class Service(Section):
         description="Program and arguments; templates.",
         examples=[["${program.mysqld_exporter}", "--web.listen-address=${listen}"]],
     )
-    environment: dict[str, Template] = Field(
+    environment: dict[VariableName, Template] = Field(
         default_factory=dict, description="Environment; templates, never secrets.", examples=[{"HOME": "/nonexistent"}]
     )
     environment_file: RelativePath | None = Field(
@@ -295,7 +301,9 @@ class Exporter(Section):
         default=None, description="With tls proxy: the loopback port of the exporter itself.", examples=[19104]
     )
     path: Template = Field(default="/metrics", description="Path of the metrics.", examples=["/metrics"])
-    parameters: dict[str, Template] = Field(default_factory=dict, description="URL parameters.", examples=[{"a": "b"}])
+    parameters: dict[ParameterName, Template] = Field(
+        default_factory=dict, description="URL parameters.", examples=[{"a": "b"}]
+    )
     key_metric: Annotated[str, StringConstraints(pattern=METRIC_PATTERN)] = Field(
         description="A series that is there exactly when the exporter works.", examples=["mysql_up"]
     )

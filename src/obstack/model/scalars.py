@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import unicodedata
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
@@ -61,6 +62,9 @@ MEANINGS: Final = {
 }
 """What each pattern demands, in words: `must be ...`."""
 
+_HIDDEN: Final = frozenset(("Cc", "Cf", "Cs", "Co", "Zl", "Zp"))
+"""Categories of Unicode: controls, marks of format and direction, halves, private ones, ends of lines."""
+
 _DURATION_PART: Final = re.compile(r"([0-9]+)(ms|y|w|d|h|m|s)")
 _SECONDS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "y": 31536000}
 _LONGEST_DURATION_S: Final = 100 * 31536000
@@ -76,6 +80,23 @@ def _sane_duration(text: str) -> str:
         raise ValueError("must be a duration greater than zero, such as 15s, 5m or 30d")
     if duration_seconds(text) > _LONGEST_DURATION_S:
         raise ValueError("must be at most 100 years")
+    return text
+
+
+def hidden(text: str) -> str:
+    """Given text, return the first character in it that nobody sees, or that makes text read other than it is; or "".
+
+    Those that join or part letters in some scripts are seen by what they do.
+    """
+    found = (one for one in text if unicodedata.category(one) in _HIDDEN and one not in "\n\t\u200c\u200d")
+    return next(found, "")
+
+
+def visible(text: str) -> str:
+    """Refuse text in which something cannot be seen: who reviews it must see what it says."""
+    found = hidden(text)
+    if found:
+        raise ValueError(f"must not hold the invisible character U+{ord(found):04X}")
     return text
 
 
@@ -164,9 +185,11 @@ ByteSize = Annotated[str, StringConstraints(pattern=BYTE_SIZE_PATTERN)]
 LabelName = Annotated[str, StringConstraints(max_length=128, pattern=LABEL_NAME_PATTERN)]
 """A label's name; names that begin with `__` belong to Prometheus itself."""
 
-LabelValue = Annotated[str, StringConstraints(max_length=512, pattern=ONE_LINE_PATTERN)]
+LabelValue = Annotated[str, StringConstraints(max_length=512, pattern=ONE_LINE_PATTERN), AfterValidator(visible)]
 
-Text = Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=ONE_LINE_PATTERN)]
+Text = Annotated[
+    str, StringConstraints(min_length=1, max_length=512, pattern=ONE_LINE_PATTERN), AfterValidator(visible)
+]
 """One line of printable text."""
 
 HttpUrl = Annotated[str, StringConstraints(max_length=2048, pattern=HTTP_URL_PATTERN), AfterValidator(_real_url)]

@@ -60,7 +60,7 @@ class _Representer(SafeRepresenter):
 
     def represent_text(self, data: str) -> ScalarNode:
         """Return the node of a text: plain, or in double quotes."""
-        plain = _PLAIN_YAML.match(data) and data.lower() not in _YAML_WORDS
+        plain = _PLAIN_YAML.fullmatch(data) and data.lower() not in _YAML_WORDS
         node: ScalarNode = self.represent_scalar("tag:yaml.org,2002:str", data, style=None if plain else '"')
         return node
 
@@ -142,10 +142,10 @@ def environment_bytes(variables: Mapping[str, Any]) -> bytes:
     """Given variables, return the file that systemd reads for EnvironmentFile=. Raises UsageError for bad names."""
     lines = []
     for name, value in variables.items():
-        if not _VARIABLE.match(name):
+        if not _VARIABLE.fullmatch(name):
             raise refuse("an environment file, as a name", name)
         text = _printable("an environment file", scalar_text(value))
-        if not _PLAIN_SETTING.match(text):
+        if not _PLAIN_SETTING.fullmatch(text):
             text = '"' + re.sub(r'([\\"`$])', r"\\\1", text) + '"'
         lines.append(f"{name}={text}\n")
     return "".join(lines).encode()
@@ -164,14 +164,14 @@ def scalar_text(value: Any) -> str:
 
 
 def _setting_name(what: str, name: str) -> str:
-    if not _SETTING.match(name):
+    if not _SETTING.fullmatch(name):
         raise refuse(f"{what}, as a name", name)
     return name
 
 
 def _ini_value(value: Any) -> str:
     text = _printable("an ini file", scalar_text(value))
-    if _PLAIN_SETTING.match(text):
+    if _PLAIN_SETTING.fullmatch(text):
         return text
     # Readers differ in how they undo escapes, so what would need one is not written at all.
     if '"' in text or "\\" in text:
@@ -232,7 +232,7 @@ def nginx_word(argument: str | Expression) -> str:
     _printable("an nginx file", text)
     if isinstance(argument, str) and "$" in text:
         raise refuse("an nginx file", text)
-    if _PLAIN_NGINX.match(text):
+    if _PLAIN_NGINX.fullmatch(text):
         return text
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
@@ -262,7 +262,7 @@ def unit_command(argv: Sequence[str]) -> str:
 
     Raises UsageError when the program's path is not absolute and plain, for systemd gives prefixes a meaning.
     """
-    if not _SAFE_PROGRAM.match(argv[0]):
+    if not _SAFE_PROGRAM.fullmatch(argv[0]):
         raise refuse("a unit file, as a program's path", argv[0])
     return " ".join((argv[0], *(unit_quoted(word).replace("$", "$$") for word in argv[1:])))
 

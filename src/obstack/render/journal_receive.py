@@ -106,7 +106,7 @@ def _digest(configuration: list[Directive], certificate: Certificate) -> str:
 
 def _configuration(site: Site, layout: Layout, hosts: Sequence[str], digest: str) -> list[Directive]:
     # The whole subject, as the site's authority wrote it: whoever it does not name exactly is nobody.
-    subjects = {host: f'"CN={host}"' for host in hosts}
+    subjects = {host: f"CN={host}" for host in hosts}
     subject = Expression("$ssl_client_s_dn")
     return [
         directive("daemon", "off"),

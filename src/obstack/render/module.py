@@ -208,7 +208,7 @@ def _account_text(lines: tuple[str, ...], values: Values) -> bytes:
         if not has_values(line, values):
             continue
         for name in names(line):
-            if not ACCOUNT_VALUE.match(fill_text(f"${{{name}}}", values)):
+            if not ACCOUNT_VALUE.fullmatch(fill_text(f"${{{name}}}", values)):
                 # The value may be a secret: only its name is told.
                 raise refuse("the commands of an account, as the option", name)
         texts.append(fill_text(line, values))

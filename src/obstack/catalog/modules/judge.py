@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Final
@@ -16,6 +17,10 @@ from obstack.model.words import nearest, show
 THRESHOLD_TYPES: Final = (OptionType.INTEGER, OptionType.NUMBER, OptionType.DURATION)
 CHOOSING_TYPES: Final = (OptionType.STRING, OptionType.LIST)
 LONGEST_USER_NAME: Final = 32
+SYSTEM_USERS: Final = re.compile(
+    "root|daemon|bin|sys|sync|games|man|lp|mail|news|uucp|proxy|www-data|backup|list|irc|nobody|sshd"
+)
+"""Users of every Debian. A service runs as the user of its name, which must be made for it."""
 RESERVED_UNITS: Final = ("exporter-proxy", "journal-upload", "observability")
 """What else of ours is on a host, by the names of units and of folders, beside those that begin with observability-."""
 RESERVED_NAMES: Final = frozenset(
@@ -138,6 +143,8 @@ def _unit_name(module: Module) -> Iterator[Finding]:
     if len(name) > LONGEST_USER_NAME:
         yield Finding(path, f"must have at most {LONGEST_USER_NAME} characters, as a user has its name", "Shorten it.")
     watched = (*module.service.after, *(file.unit for file in module.files))
+    if SYSTEM_USERS.fullmatch(name):
+        yield Finding(path, f"must not be {name}, whose rights the service would have", "name: web-exporter")
     if name in RESERVED_UNITS or name.startswith("observability-") or f"{name}.service" in watched:
         yield Finding(
             path, f"must not be {name}, which is another unit's name", "Write for example: name: web-exporter"

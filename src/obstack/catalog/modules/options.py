@@ -16,6 +16,7 @@ from obstack.model.scalars import (
     ONE_LINE_PATTERN,
     SECRET_REFERENCE_PATTERN,
     duration_seconds,
+    hidden,
     split_address,
 )
 
@@ -116,7 +117,7 @@ def _lowest_port(option: Option) -> int:
 
 
 def _is_line(text: str) -> bool:
-    return re.fullmatch(ONE_LINE_PATTERN, text) is not None
+    return re.fullmatch(ONE_LINE_PATTERN, text) is not None and not hidden(text)
 
 
 def _is_item(text: str) -> bool:
@@ -163,7 +164,7 @@ _DEMANDS: Final[dict[OptionType, Callable[[Option, Any], str | None]]] = {
 
 _WORDS: Final = {
     OptionType.BOOLEAN: "true or false",
-    OptionType.STRING: "one line of text",
+    OptionType.STRING: "one line of visible text",
     OptionType.NAME: "a name of lower case letters, digits, hyphens and underscores",
     OptionType.PATH: "an absolute path of letters, digits and ._@+/-",
     OptionType.URL: "a URL such as http://127.0.0.1/status, without user and password",

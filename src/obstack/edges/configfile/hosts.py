@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Callable, Iterator
 from collections.abc import Mapping as Table
 from dataclasses import dataclass, replace
@@ -140,7 +141,9 @@ def _misnamed(folder: Path, names: list[str]) -> Iterator[Problem]:
             message = f"“{stem}” is not the name of a host: lower case letters, digits and hyphens, a letter first"
         better = re.sub(r"[^a-z0-9-]+", "-", stem.lower()).strip("-")
         better = better if re.fullmatch(NAME_PATTERN, better) and f"{better}{SUFFIX}" not in names else "NAME"
-        yield _problem(folder / name, message, f"mv {folder / name} {folder / better}{SUFFIX}")
+        # It is typed into a shell, and a file may have any name at all.
+        old, new = shlex.quote(str(folder / name)), shlex.quote(str(folder / f"{better}{SUFFIX}"))
+        yield _problem(folder / name, message, f"mv {old} {new}")
 
 
 def _problem(file: Path, message: str, remedy: str) -> Problem:

@@ -17,6 +17,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from obstack.errors import WHOLE_FILE, Problem
 from obstack.model.loaded import Mark, Origin, Sources
 from obstack.model.rules import Finding, Path
+from obstack.model.scalars import hidden
 
 LARGEST_FILE_BYTES: Final = 256 * 1024
 DEEPEST: Final = 16
@@ -87,6 +88,13 @@ def parse(file: str, content: bytes, example: str = "domain: observability.examp
         return _refused(
             file, (), Origin(file, line, column), message, f"iconv -f LATIN1 -t UTF-8 {file}    shows it converted"
         )
+    for number, row in enumerate(text.split("\n"), 1):
+        found = "" if row.isascii() else hidden(row.removesuffix("\r"))
+        if found:
+            place = Origin(file, number, row.index(found) + 1)
+            message = f"holds the invisible character U+{ord(found):04X}, by which text may read other than it is"
+            lines = tuple(text.splitlines())
+            return _refused(file, lines, place, message, "Remove it, or write it as an escape in double quotes.")
     return read_yaml(file, text, example)
 
 
