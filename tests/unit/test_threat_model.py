@@ -39,8 +39,10 @@ def is_marked(statements: list[ast.stmt], name: str) -> bool | None:
     return None
 
 
-def test_there_are_threats() -> None:
-    assert ROWS
+def test_there_are_threats_and_each_stands_once() -> None:
+    threats = [row[0] for row in ROWS]
+    assert threats
+    assert sorted(threats) == sorted(set(threats))
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0][:60])
