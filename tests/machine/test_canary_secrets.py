@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any, Final
@@ -19,6 +19,7 @@ from typing import Any, Final
 import click
 import pytest
 
+from machine.asked import ASKED, BUNDLE, NOT_DONE, TYPED
 from machine.library.command import Result, Running
 from machine.library.image import Image
 from machine.library.session import Machines
@@ -41,9 +42,6 @@ GIVEN: Final = "Jw2Lt6Pb9Hc4Vy8S"
 
 WRITTEN: Final = "Rs8Dm5Gk1Xf7Bn3Q"
 """A value that somebody writes into a configuration file."""
-
-TYPED: Final = "Ty3Nq7Wd9Zc5Lh1K"
-"""A value that somebody types on the command line, which everybody sees: it must not be repeated."""
 
 SEALED: Final = "Mb9Vx4Cj2Sp6Fr8T"
 """A value in the environment of the program."""
@@ -74,78 +72,6 @@ HOST: Final = {
     "modules": {"redis": {"options": {"password": "secret:redis-password"}}},
 }
 """A host that no SSH leads to: a bundle is carried to it."""
-
-BUNDLE: Final = "/root/far-1.bundle"
-
-ASKED: Final[Mapping[str, Sequence[Sequence[str]]]] = {
-    "up": [[]],
-    "down": [["--root", "/srv/none"]],
-    "preflight": [["--observability-vps"], ["--fix"]],
-    "setup": [["--observability"]],
-    "config diff": [["staging"]],
-    "config init": [[], ["--config", "/srv/other", "--domain", "mon.internal"]],
-    "config schema": [[]],
-    "config show": [["--origin"], ["--environment", "staging"]],
-    "config validate": [[]],
-    "host add": [["web-9", "--address", "192.0.2.9", "--no-ssh"]],
-    "host list": [[]],
-    "host show": [["far-1"]],
-    "host detect": [["far-1"]],
-    "host check": [["far-1"]],
-    "host join": [["web-8", "--address", "192.0.2.8"]],
-    "host bundle": [["far-1", "-o", BUNDLE]],
-    "host remove": [["web-9", "--yes"]],
-    "module disable": [["postgres", "--host", "far-1"]],
-    "module enable": [
-        ["postgres", "--host", "far-1"],
-        ["redis", "--host", "far-1", "--option", f"password={TYPED}"],
-    ],
-    "module list": [[]],
-    "module new": [["trial", "--folder", "/srv/modules"]],
-    "module show": [["redis"]],
-    "module validate": [["redis"]],
-    "dashboard export": [["/srv/dashboards"]],
-    "dashboard list": [[]],
-    "dashboard show": [["redis"]],
-    "cert status": [[]],
-    "cert renew": [["--if-due"], ["front-door"]],
-    "cert deploy": [[]],
-    "secrets init": [[]],
-    "secrets set": [["smtp-password"], ["smtp-password", TYPED], [TYPED]],
-    "secrets list": [[]],
-    "secrets rotate": [["--all"], ["smtp-password", "--set"], ["smtp-password"]],
-    "secrets migrate": [[]],
-    "secrets check": [[]],
-    "lock": [["--verify"]],
-    "plan": [["--host", "mon-1"]],
-    "apply": [["--yes", "--host", "mon-1"], []],
-    "health": [["--host", "mon-1"]],
-    "status": [["--host", "mon-1"]],
-    "drift": [["--host", "mon-1"]],
-    "logs": [["nginx"], []],
-    "rollback": [["--list"], ["--auto"]],
-    "generations diff": [["PREVIOUS", "CURRENT"]],
-    "generations list": [[]],
-    "generations prune": [["--keep", "50"]],
-    "generations show": [["CURRENT"]],
-    "audit show": [["--host", "mon-1"]],
-    "audit verify": [["--host", "mon-1"]],
-    "recover": [[]],
-    "uninstall": [[]],
-    "completion": [["bash"]],
-    "version": [[]],
-}
-"""With which arguments each command is called; `--verbose` is added where it has it, and the first call is repeated
-with `--json`."""
-
-NOT_DONE: Final = {
-    "up": "its packages are not on this machine, which has no way to the mirror",
-    "host detect": "no SSH leads to the host",
-    "host check": "no SSH leads to the host",
-    "cert deploy": "no authority signs the front door's certificate",
-    "uninstall": "it asks first, and nobody answers",
-}
-"""What is called and cannot be done here, and why."""
 
 SAMPLER: Final = """
 import json, os, sys, time
@@ -237,10 +163,6 @@ def watch(machines: Machines, program_images: Mapping[str, Image]) -> Iterator[W
     machine.wait_until_succeeds("pgrep -f /srv/sampler.py", timeout_s=10)
     yield Watch(server, sampler)
     machine.destroy()
-
-
-def test_every_command_is_called_here() -> None:
-    assert {path.removeprefix("observability ") for path, _ in commands()} == set(ASKED)
 
 
 def test_nothing_that_a_command_prints_gives_a_secret_away(watch: Watch) -> None:
