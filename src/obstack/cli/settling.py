@@ -23,11 +23,13 @@ def settle_rotation(target: Target, *, quiet: bool, wait_s: float) -> None:
     """
     if not (target.configuration / WHERE).exists():
         return
-    from obstack.cli.composition import configurations, site_secrets
+    from obstack.cli.composition import configurations, file_secrets, site_secrets
     from obstack.cli.progress import reporter
-    from obstack.operations.rotation import alone, settle
+    from obstack.operations.rotation import alone, read, settle
 
-    site = configurations(target).load(target.environment).site
+    rotation = read(file_secrets(target))
+    # Its values are those of its environment, whichever this run is for.
+    site = configurations(target).load((rotation.environment or None) if rotation else None).site
     store = site_secrets(target, site)
     with alone(store), reporter(quiet=quiet) as progress:
         progress.step("Settling an interrupted rotation of secrets")

@@ -45,12 +45,14 @@ class RotatingStore(Protocol):
 class Rotation:
     """New values by name, and the generation that each machine is in when it has them; `proven` when all are.
 
-    Before the machines were rendered, there are no generations, and no machine can have the values.
+    Before the machines were rendered, there are no generations, and no machine can have the values. `environment` is
+    the one whose secrets these are; empty for the base.
     """
 
     values: Mapping[str, Secret]
     generations: Mapping[str, str]
     proven: bool = False
+    environment: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,9 +86,9 @@ def alone(store: RotatingStore) -> Iterator[None]:
         yield
 
 
-def begin(store: RotatingStore, values: Mapping[str, Secret]) -> Rotation:
-    """Given the new values, note them beside the old ones."""
-    rotation = Rotation(values, {})
+def begin(store: RotatingStore, values: Mapping[str, Secret], environment: str = "") -> Rotation:
+    """Given the new values and the environment that they are for, note them beside the old ones."""
+    rotation = Rotation(values, {}, environment=environment)
     _note(store, rotation)
     # Crash here: no machine was rendered with the new values; they are dropped.
     durable.crash_point("rotation-begun")
@@ -131,6 +133,7 @@ def read(store: RotatingStore) -> Rotation | None:
             {str(name): Secret(str(value)) for name, value in document["values"].items()},
             {str(node): str(generation) for node, generation in document["generations"].items()},
             proven=document["proven"] is True,
+            environment=str(document["environment"]),
         )
     except (ValueError, LookupError, TypeError, AttributeError):
         return None
@@ -183,5 +186,6 @@ def _note(store: RotatingStore, rotation: Rotation) -> None:
         "values": {name: secret.reveal() for name, secret in rotation.values.items()},
         "generations": dict(rotation.generations),
         "proven": rotation.proven,
+        "environment": rotation.environment,
     }
     store.keep(NOTE, json.dumps(document).encode() + b"\n")

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from obstack.cli.main import run
-from obstack.edges.secrets import FileSecrets
+from obstack.edges.secrets import FileSecrets, open_secrets
 from obstack.model.secret import Secret
+from obstack.model.secrets import Provider, Secrets
 from obstack.operations.rotation import begin
 
 CANARY = "N7kqTz4wRm2XcV9pLd3H"
@@ -260,3 +261,25 @@ def test_what_was_cut_off_is_told_until_it_is_settled(called: Called, folder: Pa
     _, out, err = called("rotate", "ada-password", "--root", str(folder.parent / "root"))
     assert "note: an interrupted rotation of ada-password is settled: the old value holds" in err
     assert called("check")[0] == 0
+
+
+def test_a_rotation_is_settled_for_the_environment_that_it_was_for(called: Called, folder: Path) -> None:
+    called("init")
+    FileSecrets(folder / "secrets").put("smtp-password", Secret("a value of others"))
+    (folder / "environments").mkdir()
+    (folder / "environments/staging.yaml").write_text("secrets: {provider: age}\n", encoding="utf-8")
+    called("init", "--environment", "staging")
+    sealed = (folder / "secrets.age").read_bytes()
+    store = FileSecrets(folder / "secrets")
+    rotation = begin(store, {"ada-password": Secret(CANARY)}, "staging")
+    store.keep("rotation", json.dumps({**_note(store), "proven": True}).encode())
+    assert rotation.environment == "staging"
+    called("rotate", "ada-password", "--root", str(folder.parent / "root"))
+    assert (folder / "secrets.age").read_bytes() != sealed
+    opened = open_secrets(folder, Secrets(provider=Provider.AGE), {})
+    assert opened.need("ada-password") == Secret(CANARY)
+
+
+def _note(store: FileSecrets) -> dict[str, Any]:
+    note: dict[str, Any] = json.loads(store.kept("rotation") or b"{}")
+    return note

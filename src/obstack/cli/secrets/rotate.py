@@ -71,7 +71,7 @@ def command(
     values = _values(known, chosen, given=given)
     site = load_site(target)
     with alone(known.store):
-        rotation = begin(known.store, values)
+        rotation = begin(known.store, values, target.environment or "")
         trial = Rotating(target, site, known, rotation, wait_s, quiet)
         return trial.run(as_json=as_json)
 
