@@ -151,3 +151,11 @@ def test_the_places_of_the_encrypted_file_and_its_identity_can_be_chosen(tmp_pat
     store.create("a")
     assert (tmp_path / "config/vault.age").is_file()
     assert (away / "identity").is_file()
+
+
+def test_a_recipient_with_a_slip_is_told_and_nothing_is_written(tmp_path: Path) -> None:
+    slip = str(x25519.Identity.generate().to_public())[:-1]
+    slip += "q" if not slip.endswith("q") else "p"
+    with pytest.raises(UsageError, match="recipients is no public key"):
+        provider(tmp_path, slip).put("a", Secret("one"))
+    assert not (tmp_path / "secrets.age").exists()

@@ -158,7 +158,13 @@ class AgeProvider:
             },
         }
         own = self._identity().to_public()
-        others = [x25519.Recipient.from_str(text) for text in self._recipients if text != str(own)]
+        try:
+            others = [x25519.Recipient.from_str(text) for text in self._recipients if text != str(own)]
+        except pyrage.RecipientError:
+            raise self._unusable(
+                "cannot be sealed: one of secrets.age.recipients is no public key, or has a slip in it",
+                "copy the public keys anew, each as age-keygen prints it",
+            ) from None
         sealed = pyrage.encrypt(json.dumps(document, indent=1).encode(), [own, *others], armored=True)
         with refusals():
             durable.write_file(os.path.abspath(self._file), sealed, 0o644)
