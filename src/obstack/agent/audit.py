@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import socket
 import stat
@@ -237,7 +236,7 @@ def _count(descriptor: int) -> int:
 
 def _decoded(line: bytes) -> dict[str, Any]:
     try:
-        entry = json.loads(line)
+        entry = wire.load(line)
     except (ValueError, RecursionError):
         return {}
     return entry if isinstance(entry, dict) else {}

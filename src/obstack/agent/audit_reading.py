@@ -5,7 +5,6 @@ Nothing is judged here: the lines go out as they are, and the controller, which 
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 from collections.abc import Iterator
@@ -115,7 +114,7 @@ def _environment() -> dict[str, str]:
 
 def _witness(line: bytes) -> dict[str, str] | None:
     try:
-        fields = json.loads(line)
+        fields = wire.load(line)
         found = {name: fields.get(field) or "" for name, field in FIELDS.items()}
     except (ValueError, AttributeError, RecursionError):
         return None

@@ -105,7 +105,7 @@ def run(archive: zipfile.ZipFile, file: str, arguments: Sequence[str]) -> int:
 
 def _open(archive: zipfile.ZipFile, file: str) -> Bundle:
     try:
-        manifest = wire.decode(wire.Manifest, json.loads(archive.read("manifest.json")))
+        manifest = wire.decode(wire.Manifest, wire.load(archive.read("manifest.json")))
     except (KeyError, ValueError, zipfile.BadZipFile) as error:
         raise _damaged(file, str(error)) from error
     return Bundle(archive, file, manifest)

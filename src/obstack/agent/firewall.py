@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from obstack.agent import durable, listeners, lock, nft, ssh_ports, ufw
+from obstack.agent import durable, listeners, lock, nft, ssh_ports, ufw, wire
 from obstack.agent.durable import crash_point
 from obstack.agent.faults import CHECK_FAILED, USAGE, AgentError
 from obstack.agent.openings import (
@@ -160,8 +160,8 @@ def differences(root: str, rules: Rules) -> list[str]:
 def load(root: str) -> Record | None:
     """Return what `up` did last, or None. Raises AgentError `firewall-unreadable`."""
     try:
-        with open(_place(root), encoding="utf-8") as stream:
-            content = json.load(stream)
+        with open(_place(root), "rb") as stream:
+            content = wire.load(stream.read())
         return Record(
             method=content["method"],
             openings=tuple(decode(entry) for entry in content["openings"]),

@@ -52,7 +52,9 @@ def differences(path: str, folder: str) -> list[str]:
     try:
         with open(path, "rb") as stream:
             wanted: Index = json.load(stream)
-    except (OSError, ValueError) as error:
+            if not isinstance(wanted, dict):
+                raise ValueError("it is no index")
+    except (OSError, ValueError, RecursionError) as error:
         return [f"the index cannot be used: {error}"]
     found = observe(folder)
     return [

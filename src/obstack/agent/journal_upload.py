@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import NamedTuple
 
-from obstack.agent import durable
+from obstack.agent import coding, durable
 from obstack.agent.faults import AgentError
 from obstack.agent.journal_entries import Entry, take_entries
 from obstack.agent.journal_export import JOURNAL_TYPE
@@ -119,7 +119,7 @@ class Position:
         try:
             with open(self._path, "rb") as stream:
                 content = stream.read()
-            data = json.loads(content)
+            data = coding.load(content)
             self.cursor, self.since = str(data["cursor"]), float(data["since"])
         except (OSError, ValueError, LookupError, TypeError):
             # None yet, or spoiled: the last hour is shipped again rather than anything left out.

@@ -6,7 +6,6 @@ the other way round. What existed before us gets no entry.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 
 from obstack.agent import durable, wire
@@ -28,7 +27,7 @@ class Ledger:
         """Return the ledger in file `path`; an absent file is an empty ledger. Raises AgentError `ledger-damaged`."""
         try:
             with open(path, "rb") as stream:
-                data = json.load(stream)
+                data = wire.load(stream.read())
             return cls(path, [(kind, name) for kind, name in data["claims"] if kind in KINDS])
         except FileNotFoundError:
             return cls(path)

@@ -13,7 +13,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 
-from obstack.agent import durable
+from obstack.agent import coding, durable
 from obstack.agent.faults import LOCK_HELD, AgentError
 
 POLL_S = 0.1
@@ -83,7 +83,7 @@ def describe(path: str) -> str:
     pid = holder_pid(path)
     try:
         with open(path, "rb") as stream:
-            holder = json.loads(stream.read())
+            holder = coding.load(stream.read())
         since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(holder["since"]))
         named = f"{holder['verb']} by {holder['who'] or 'unknown'}, process {holder['pid']}, since {since}"
         if holder["boot"] == _boot() and pid in (None, holder["pid"]):

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from obstack.agent import durable
+from obstack.agent import coding, durable
 
 LINE_LIMIT = 48 * 1024
 BATCH_LIMIT = 1024 * 1024
@@ -142,8 +142,8 @@ def _inode(path: str) -> int:
 
 def _load(path: str) -> dict[str, Position]:
     try:
-        with open(path, encoding="utf-8") as file:
-            return {name: Position(*map(int, place)) for name, place in json.load(file).items()}
+        with open(path, "rb") as file:
+            return {name: Position(*map(int, place)) for name, place in coding.load(file.read()).items()}
     except FileNotFoundError:
         return {}
     except (ValueError, TypeError, AttributeError):

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
-import json
 import os
 import socket
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-from obstack.agent import nft
+from obstack.agent import nft, wire
 from obstack.agent.faults import CHANGE_FAILED, AgentError
 
 PROTOCOLS = ("tcp", "udp")
@@ -50,8 +49,8 @@ def read_rules(file: str) -> Rules:
     """Given the path of a rules file in a tree, return what it says. Raises AgentError `firewall-unreadable`."""
     tree = os.path.abspath(os.path.join(os.path.dirname(file), "..", ".."))
     try:
-        with open(file, encoding="utf-8") as stream:
-            content = json.load(stream)
+        with open(file, "rb") as stream:
+            content = wire.load(stream.read())
         libraries = tuple(os.path.join(tree, folder) for folder in content["libraries"])
         tool = nft.Nft(os.path.join(tree, content["nft"]), libraries)
         return Rules(tuple(decode(entry) for entry in content["openings"]), tool, bool(content["closed"]))

@@ -8,7 +8,6 @@ clocks. A line torn by a power cut is ignored: the step it announced was not beg
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import time
@@ -130,7 +129,7 @@ def _checksum(body: bytes) -> str:
 
 def _decode_line(raw: bytes) -> dict[str, Any] | None:
     try:
-        data = json.loads(raw)
+        data = wire.load(raw)
         entry = data["entry"]
         if _checksum(wire.canonical(entry)) == data["sum"] and isinstance(entry["step"], str):
             return dict(entry)

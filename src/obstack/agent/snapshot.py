@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import shutil
 import stat
@@ -138,12 +137,21 @@ def discard(snapshot: Snapshot) -> None:
 
 
 def load(path: str) -> Snapshot:
-    """Return the snapshot in folder `path`. Raises OSError when there is none."""
-    with open(os.path.join(path, "snapshot.json"), "rb") as stream:
-        about = json.load(stream)
-    return Snapshot(
-        path, about["unit"], about["format"], about["directory"], int(about["sequence"]), float(about["time"])
-    )
+    """Return the snapshot in folder `path`. Raises AgentError `snapshot-damaged` when none can be read there."""
+    try:
+        with open(os.path.join(path, "snapshot.json"), "rb") as stream:
+            about = wire.load(stream.read())
+        unit, form, directory = (str(about[name]) for name in ("unit", "format", "directory"))
+        return Snapshot(path, unit, form, directory, int(about["sequence"]), float(about["time"]))
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise AgentError(
+            exit_code=CHANGE_FAILED,
+            code="snapshot-damaged",
+            what="A kept copy of data cannot be read.",
+            where=path,
+            do=f"mv {path} {path}.damaged    outside of that folder, then run the command again",
+            detail=str(error),
+        ) from error
 
 
 def _copy_tree(source: str, target: str) -> None:

@@ -7,7 +7,6 @@ has what the file must be. Making a tree whole again is the same work as making 
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import shutil
 import stat
@@ -31,7 +30,7 @@ def load_manifest(machine: Machine, identity: str) -> wire.Manifest:
     for path in (machine.paths.manifest(identity), machine.store.blob_path(identity)):
         try:
             with open(path, "rb") as stream:
-                manifest = wire.decode(wire.Manifest, json.load(stream))
+                manifest = wire.decode(wire.Manifest, wire.load(stream.read()))
         except (FileNotFoundError, ValueError):
             continue  # the other copy decides
         if manifest.identity == identity:

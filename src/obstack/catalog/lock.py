@@ -18,7 +18,7 @@ from obstack.catalog.components import ARCHITECTURES, COMPONENTS
 from obstack.catalog.versions import matches
 from obstack.errors import ConfigurationError, Problem
 from obstack.model.components import ArtifactChoice, Source
-from obstack.model.scalars import NAME_PATTERN, SUITE_PATTERN
+from obstack.model.scalars import NAME_PATTERN, SUITE_PATTERN, VERSION_PATTERN
 
 LOCK_VERSION: Final = 1
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
@@ -92,6 +92,8 @@ def decode_lock(content: bytes, file: str) -> Lock:
         raise _damaged(file, error.msg, error.lineno, error.colno) from error
     except UnicodeDecodeError as error:
         raise _damaged(file, "it is not UTF-8") from error
+    except (ValueError, RecursionError) as error:
+        raise _damaged(file, str(error)) from error
     if isinstance(data, dict) and data.get("version", LOCK_VERSION) != LOCK_VERSION:
         raise _damaged(file, f"version {data['version']!r} is not known, this program writes version {LOCK_VERSION}")
     try:
@@ -119,6 +121,8 @@ def _verify(file: str, section: str, architecture: str, artifacts: Mapping[str, 
             raise _damaged(file, f"{place}: component {artifact.component!r} stands in a wrong place")
         if artifact.architecture != architecture:
             raise _damaged(file, f"{place}: is of architecture {artifact.architecture!r}")
+        if not re.fullmatch(VERSION_PATTERN, artifact.version):
+            raise _damaged(file, f"{place}: {artifact.version!r} is not a version")
         if artifact.source not in set(Source):
             raise _damaged(file, f"{place}: source {artifact.source!r} is not known")
         for archive in artifact.archives:

@@ -161,7 +161,7 @@ def _head(fact: dict[str, Any]) -> wire.AuditHead | None:
 def _fact(line: bytes) -> dict[str, Any]:
     """A line that cannot be read says nothing: a power cut tore it."""
     try:
-        fact = json.loads(line)
+        fact = wire.load(line)
     except ValueError:
         return {}
     return fact if isinstance(fact, dict) else {}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from obstack.agent.coding import load
 from obstack.agent.paths import Paths
 from obstack.agent.stage import generations
 
@@ -19,7 +19,7 @@ class Kept:
     def node(self) -> str:
         """Return the name by which the generation in force calls its node; empty when there is none."""
         try:
-            manifest = json.loads(Path(Paths(self.root).current, "manifest.json").read_bytes())
+            manifest = load(Path(Paths(self.root).current, "manifest.json").read_bytes())
             return str(manifest["node"])
         except (OSError, ValueError, LookupError, TypeError):
             return ""
@@ -34,7 +34,7 @@ class Kept:
     def shipping_hosts(self) -> tuple[str, ...]:
         """Return the names of the hosts that ship their journal to this machine."""
         try:
-            manifest = json.loads(Path(Paths(self.root).current, "manifest.json").read_bytes())
+            manifest = load(Path(Paths(self.root).current, "manifest.json").read_bytes())
             gates = [gate for gate in manifest["gates"] if gate["kind"] == "journal-received"]
             return tuple(str(host) for gate in gates for host in gate["params"]["hosts"])
         except (OSError, ValueError, LookupError, TypeError):

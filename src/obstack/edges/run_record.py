@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from obstack.agent import wire
 from obstack.errors import ChangeFailed
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class FileRunRecord:
             return
         for line in raw:
             try:
-                fact = json.loads(line)
+                fact = wire.load(line)
             except ValueError:
                 continue
             if isinstance(fact, dict):

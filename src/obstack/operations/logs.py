@@ -66,7 +66,7 @@ def require_pattern(grep: str | None) -> None:
 
 def parse_moment(text: str, clock: Clock, option: str) -> float:
     """Given how long ago (`15m`, `2h`), or a time as for rollback, return the unix time. Raises UsageError."""
-    ago = re.fullmatch(r"(\d+)([smhdw])", text)
+    ago = re.fullmatch(r"([0-9]{1,9})([smhdw])", text)
     if ago:
         return clock.now() - int(ago[1]) * UNIT_SECONDS[ago[2]]
     try:

@@ -61,7 +61,7 @@ def locks(draw: st.DrawFn) -> Lock:
         artifacts = {
             name: Artifact(
                 name,
-                draw(TEXT),
+                draw(st.from_regex(r"[0-9][A-Za-z0-9.+~:-]{0,8}", fullmatch=True)),
                 draw(st.sampled_from(list(Source))).value,
                 draw(st.none() | TEXT),
                 architecture,

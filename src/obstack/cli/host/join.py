@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import BinaryIO
 
 import click
@@ -53,13 +52,14 @@ def _described(target: Target, name: str, address: str | None) -> tuple[dict[str
 
 
 def _written(target: Target, name: str, seen: BinaryIO) -> tuple[dict[str, object], list[str]]:
+    from obstack.agent.wire import load
     from obstack.operations.detect import judge_seen, write_detected
     from obstack.operations.hosts import said_of
 
     loaded = read_configuration(target)
     said = said_of(loaded, name)
     try:
-        detection = judge_seen(name, load_modules(target, loaded.site), json.load(seen))
+        detection = judge_seen(name, load_modules(target, loaded.site), load(seen.read()))
     except (ValueError, LookupError, TypeError) as error:
         raise UsageError(
             code="seen-unreadable",

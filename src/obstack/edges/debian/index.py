@@ -47,7 +47,8 @@ class PackageVersion:
 def parse_packages(text: str) -> Iterator[PackageVersion]:
     """Given stanzas of the index, yield the packages; a stanza without a SHA-256 does not come from a signed index."""
     for fields in stanzas(text):
-        if "sha256" not in fields or "filename" not in fields:
+        # Nor does one that lacks what every index has.
+        if not fields.keys() >= {"package", "version", "filename", "sha256"} or not fields.get("size", "").isdecimal():
             continue
         relations = ", ".join(fields[name] for name in ("pre-depends", "depends") if name in fields)
         yield PackageVersion(
