@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from obstack.agent import wire
 from obstack.cli.output import one_line, paint, table
-from obstack.cli.views import ACTION_COLOUR, count, drift_table, gate_lines, plan_lines, short, since
+from obstack.cli.views import ACTION_COLOUR, closing_lines, count, drift_table, gate_lines, plan_lines, short, since
 from obstack.operations.fleet import (
     BY_BUNDLE,
     DONE_BEFORE,
@@ -92,7 +92,9 @@ def _whole(alike: Sequence[Plan], *, diffs: bool, additions: bool) -> list[str]:
 def _brief(alike: Sequence[Plan]) -> list[str]:
     names = [plan.node for plan in alike]
     same = f" ({count(len(names), 'node')}: same change)" if len(names) > 1 else ""
-    return [paint(names_text(names), bold=True) + same, f"  {plan_text(alike[0])}"]
+    # Who is cut off is told whatever else is left out.
+    closings = [line for plan in alike for line in closing_lines(plan.closings)]
+    return [paint(names_text(names), bold=True) + same, f"  {plan_text(alike[0])}", *closings]
 
 
 def plan_text(plan: Plan) -> str:

@@ -66,15 +66,16 @@ def plan_lines(plan: Plan, *, diffs: bool, additions: bool = False) -> list[str]
     lines += difference_lines(plan.difference, diffs=diffs, additions=additions)
     lines += _section("Drift to heal", drift_table(plan.drift))
     lines += _section("Units", action_table(plan.actions))
-    return lines + _section("Ports that the firewall will shut to other machines", closing_lines(plan.closings))
+    return lines + closing_lines(plan.closings)
 
 
 def closing_lines(closings: Sequence[Closing]) -> list[str]:
-    """Given what the server's firewall will cut off, return each, and what to write to keep it reachable."""
+    """Given what the server's firewall will cut off, return each, and what to write to keep it reachable, if any."""
     rows = [(f"{c.protocol.upper()} port {c.port}", one_line(c.owner), one_line(c.address)) for c in closings]
     entries = [f"  - {one_line(closing.entry)}" for closing in closings]
     advice = ["to keep them reachable, write in config/global.yaml what is right of this, below server.firewall.admit:"]
-    return [*table(rows, margin=2), *(advice + entries if entries else [])]
+    title = "Ports that the firewall will shut to other machines"
+    return _section(title, [*table(rows, margin=2), *advice, *entries] if rows else [])
 
 
 def difference_lines(difference: Difference, *, diffs: bool, additions: bool) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from obstack.agent.services import UnitState
@@ -17,6 +19,7 @@ from obstack.cli.fleet_views import (
 from obstack.errors import Unreachable
 from obstack.operations.fleet import BY_BUNDLE, SKIPPED, UNREACHABLE, NodeResult, result_of
 from obstack.operations.inspection import Inspection, Run
+from obstack.plan.closing import Closing
 from obstack.plan.explain import Plan, decide_plan
 
 NEW = "2" * 64
@@ -63,6 +66,16 @@ def test_few_plans_are_shown_whole_and_many_when_asked_for(names: list[str], ver
     lines = fleet_plan_lines([plan(name, "a") for name in names], verbose=verbose, diffs=True)
     assert any(line.strip() == "+ etc/a" for line in lines)
     assert f"the same change: {', '.join(names[1:])}" in lines
+
+
+def test_who_is_cut_off_is_told_however_many_nodes_change() -> None:
+    server = plan("mon-1", "a", "b", "c")
+    assert server.value is not None
+    shut = replace(server.value, closings=(Closing("tcp", 3306, "0.0.0.0", "mariadbd", "mariadb.service"),))
+    results = [*(plan(f"web-{number}", "a") for number in range(9)), replace(server, value=shut)]
+    lines = fleet_plan_lines(results, verbose=False, diffs=True)
+    assert "  TCP port 3306  mariadbd (mariadb.service)  0.0.0.0" in lines
+    assert '    - {"port": 3306, "comment": "mariadbd"}' in lines
 
 
 ACTED = (Action("node-exporter", "restart", "etc/a changed"), Action("nginx", "none", "nothing changed"))
