@@ -260,8 +260,7 @@ def _demand(ended: Ended, order: Order, attempts: Attempts, asking: Asking, doub
     if ended.code == 0:
         return
     said = "\n".join([*doubts, ended.output])
-    last = next((line for line in reversed(ended.output.splitlines()) if line.strip()), f"exit code {ended.code}")
-    asking.notes.keep(NOTE, replace(attempts, reason=last[:300]).document())
+    asking.notes.keep(NOTE, replace(attempts, reason=_gist(ended)).document())
     raise _failure(
         "certificate-not-issued",
         f"The authority gave no certificate for {', '.join(order.names)}.",
@@ -271,6 +270,14 @@ def _demand(ended: Ended, order: Order, attempts: Attempts, asking: Asking, doub
         f"{_moment(attempts)}",
         said,
     )
+
+
+def _gist(ended: Ended) -> str:
+    """Return the line that tells a person most, for showing it again; nothing is decided by it."""
+    lines = [line.strip() for line in ended.output.splitlines() if line.strip()]
+    details = [line for line in lines if line.startswith("Detail:")]
+    others = [line for line in lines if not line.startswith(("Ask for help", "Saving debug log"))]
+    return (details or others or [f"exit code {ended.code}"])[-1][:300]
 
 
 def _too_soon(order: Order, attempts: Attempts) -> ChangeFailed:

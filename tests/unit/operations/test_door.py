@@ -20,7 +20,7 @@ pytestmark = pytest.mark.security
 @dataclass(frozen=True)
 class Ended:
     code: int = 0
-    output: str = "line\nthe last line"
+    output: str = "  Detail: the authority saw nothing\n\nthe last line\nAsk for help or search for solutions"
 
 
 @dataclass
@@ -112,7 +112,7 @@ def test_what_counts_is_tried_out_first_and_another_authority_asked_at_once(worl
 def test_what_fails_in_trying_out_is_never_asked_in_earnest(world: World) -> None:
     world.program.answers["rehearse"] = 1
     error = world.refused()
-    assert (error.code, error.detail) == ("certificate-not-issued", "line\nthe last line")
+    assert (error.code, error.detail) == ("certificate-not-issued", Ended().output)
     assert "observability cert renew front-door" in error.do
     assert world.program.asked == ["rehearse"]
 
@@ -123,7 +123,7 @@ def test_after_a_failure_the_authority_is_left_alone_until_the_pause_is_over(wor
     world.clock.time += 14 * 60
     error = world.refused()
     assert error.code == "certificate-pause"
-    assert "the last line" in error.what
+    assert error.what.endswith("Detail: the authority saw nothing")
     assert world.program.asked == ["rehearse", "request"]
     world.clock.time += 60
     world.refused()
