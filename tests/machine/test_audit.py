@@ -152,7 +152,6 @@ def forged_end(lines: Lines) -> Lines:
 def test_an_alteration_is_found_by_what_is_remembered_and_by_the_journal_alone(
     audited: Audited, tmp_path: Path, alter: Callable[[Lines], Lines], code: str, entry: int | None, by_journal: str
 ) -> None:
-    assert audited.verify().intact
     whole = audited.lines()
     audited.put(alter(whole))
     try:

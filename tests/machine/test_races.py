@@ -29,6 +29,10 @@ STATE = "/var/lib/observability"
 LOCK = f"{STATE}/lock"
 AGENTS = f"{STATE}/agent"
 VICTIM = "/srv/victim"
+GO = "/run/go"
+UNTIL_GO = wire.CheckEntry("until-go", ("/bin/sh", "-c", f"until test -e {GO}; do sleep 0.05; done"))
+"""A product's checker that is not through before a test lets it."""
+
 HOLD = """import fcntl, sys, time
 file = open(sys.argv[1], "w")
 fcntl.lockf(file, fcntl.LOCK_EX)
@@ -154,12 +158,15 @@ def test_two_runs_at_once_are_both_entered_in_the_audit_log(way: Way) -> None:
 
 
 def test_the_boot_recovery_waits_for_a_run_and_then_finds_nothing_to_do(way: Way) -> None:
-    generation = small("while it boots", checks=(slow_check(2),))
+    way.machine.succeed(["rm", "-f", GO])
     way.events.clear()
     with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(way.apply, generation)
+        running = pool.submit(way.apply, small("while it boots", checks=(UNTIL_GO,)))
         wait_for(lambda: any(event.step == "check" for event in way.events), "the check")
-        ended = way.machine.start(["python3", "-I", AGENT, "boot-recover"]).wait(60)
+        boot = way.machine.start(["python3", "-I", AGENT, "boot-recover"])
+        wait_for(lambda: loaders(way.machine) >= 2, "the recovery")
+        way.machine.succeed(["touch", GO])
+        ended = boot.wait(60)
         assert running.result(timeout=60).outcome == "committed"
     assert (ended.code, ended.stdout) == (0, "nothing to recover\n"), ended
     assert_whole(way)
@@ -234,15 +241,14 @@ SWAPS = {
 @pytest.mark.parametrize("swap", SWAPS.values(), ids=SWAPS)
 def test_a_swap_between_staging_and_switch_ends_in_a_refusal_or_in_our_own_state(way: Way, swap: str) -> None:
     machine = way.machine
-    before, after = small(f"before {swap[:20]}"), small(f"after {swap}", checks=(slow_check(2),))
-    assert way.apply(before).fault is None
-    machine.succeed(f"mkdir -p {VICTIM}; echo of-somebody-else > {VICTIM}/file; chmod 600 {VICTIM}/file")
+    after = small(f"after {swap}", checks=(UNTIL_GO,))
+    machine.succeed(f"rm -f {GO}; mkdir -p {VICTIM}; echo of-somebody-else > {VICTIM}/file; chmod 600 {VICTIM}/file")
     kept = machine.succeed(f"find {VICTIM} -printf '%p %y %m %u %s %T@\\n'; cat {VICTIM}/file").stdout
     way.events.clear()
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(way.apply, after)
         wait_for(lambda: any(event.step == "check" for event in way.events), "the check")
-        machine.succeed(swap)
+        machine.succeed(f"{swap}; touch {GO}")
         reply = running.result(timeout=90)
     assert machine.succeed(f"find {VICTIM} -printf '%p %y %m %u %s %T@\\n'; cat {VICTIM}/file").stdout == kept
     if reply.outcome == "committed":
