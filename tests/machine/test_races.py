@@ -234,6 +234,9 @@ SWAPS = {
     "the generation in force becomes a folder elsewhere": f"ln -sfn {VICTIM} {STATE}/current",
     "the file that is put in place is there as a link": f"ln -s {VICTIM}/file /etc/systemd/system/.new-{UNIT}.service; "
     f"ln -s {VICTIM} {STATE}/.new-current",
+    "the folder of generations becomes a link elsewhere": f"mv {STATE}/generations {STATE}/generations.moved; "
+    f"ln -s {VICTIM} {STATE}/generations",
+    "the state folder becomes a link elsewhere": f"mv {STATE} {STATE}.moved; ln -s {VICTIM} {STATE}",
     "the ledger becomes a link": f"mv {STATE}/ledger.json {VICTIM}.ledger; ln -s {VICTIM}.ledger {STATE}/ledger.json",
 }
 
@@ -257,6 +260,9 @@ def test_a_swap_between_staging_and_switch_ends_in_a_refusal_or_in_our_own_state
     else:
         assert reply.fault is not None and reply.fault.exit_code in (3, 4), reply
         machine.succeed(f"test -L /etc/{UNIT} || rm -rf /etc/{UNIT}")
+        # What a person would do, told by the error: the agent makes nothing of its own out of what is somebody else's.
+        for place in (STATE, f"{STATE}/generations"):
+            machine.succeed(f"test ! -e {place}.moved || (rm {place} && mv {place}.moved {place})")
     machine.succeed(f"rm -rf {VICTIM}")
     healed = way.apply(small(f"healed {swap[:20]}"))
     assert healed.fault is None, healed.fault

@@ -116,12 +116,14 @@ def answer(machine: Machine, request: wire.Request) -> wire.Reply:
             do="use the same version on both ends: observability version",
             state="nothing was touched",
         )
-    from obstack.agent import lock, recover
+    from obstack.agent import lock, recover, swaps
 
+    swaps.refuse(machine)
     machine.store.prepare()
     with contextlib.ExitStack() as stack:
         with machine.interrupts.region():
             announce = stack.enter_context(lock.held(machine.paths.lock, request.wait_s))
+        swaps.begin(machine)
         if request.verb != "recover":
             recover.recover(machine)
         return handler(machine, request, announce)

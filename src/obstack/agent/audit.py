@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from obstack.agent import durable, record, wire
+from obstack.agent import durable, record, swaps, wire
 from obstack.agent.caller import caller
 from obstack.agent.faults import CHANGE_FAILED, AgentError
 from obstack.agent.machine import Machine
@@ -115,6 +115,7 @@ def _enter(
 
     One that was entered and died before its record could say so is not entered again.
     """
+    swaps.refuse(machine)
     begun = transaction.last("begin") or {}
     outcome = _outcome(step, words, recovered is not None)
     descriptor = _opened(machine)

@@ -125,7 +125,8 @@ class Machine:
     `emit` shows progress; `receive` asks the controller for contents (digest to size) and puts each into a folder
     under the name of its digest, not verified yet. `managers` gives the service manager of a manifest. `confirm` asks
     the controller to open a new connection, and says whether it has within so many seconds; any thread may call it.
-    `request` is what is being answered, for whoever has to say who asked.
+    `request` is what is being answered, for whoever has to say who asked. `state_folder` is which folder (device and
+    inode) the state folder was when the run began.
     """
 
     root: str
@@ -135,6 +136,7 @@ class Machine:
     interrupts: Interrupts = field(default_factory=Interrupts)
     confirm: Callable[[float], bool] = no_confirmation
     request: wire.Request | None = None
+    state_folder: tuple[int, int] | None = None
 
     @property
     def paths(self) -> Paths:

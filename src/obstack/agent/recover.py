@@ -17,7 +17,7 @@ import contextlib
 import subprocess
 from dataclasses import dataclass
 
-from obstack.agent import audit, durable, history, impact, record, stage, statedata, transition, uninstall, wire
+from obstack.agent import audit, durable, history, impact, record, stage, statedata, swaps, transition, uninstall, wire
 from obstack.agent.faults import CHANGE_FAILED, ROLLBACK_FAILED, AgentError
 from obstack.agent.machine import Machine
 from obstack.agent.record import Transaction, Writer
@@ -107,6 +107,7 @@ def _go_back(machine: Machine, writer: Writer, touched: set[str] | None, boot: b
     previous_id, target_id = record.parties(transaction)
     machine.event("rollback", "started", f"back to {previous_id[:12] if previous_id else 'nothing'}")
     try:
+        swaps.refuse(machine)
         writer.append("rolling-back", to=previous_id)
         target = stage.load_manifest(machine, target_id)
         previous = stage.load_manifest(machine, previous_id) if previous_id else None

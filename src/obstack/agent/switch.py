@@ -22,6 +22,7 @@ from obstack.agent import (
     recover,
     stage,
     statedata,
+    swaps,
     transition,
     wire,
 )
@@ -107,6 +108,7 @@ def _transact(
         formats = _prove(machine, manifest, seen, writer)
         demanded = gate.demanded_targets(seen.old, manifest, unproven)
         machine.interrupts.check()
+        swaps.refuse(machine)
         machine.event("switch", "started", f"to {manifest.identity[:12]}")
         writer.append(
             "switching",
@@ -192,6 +194,7 @@ def _refused(machine: Machine, seen: Comparison, writer: Writer, error: AgentErr
     machine.event("stage", "failed", error.what)
     error.state = "nothing was changed" if error.state is None else error.state
     try:
+        swaps.refuse(machine)
         machine.store.sweep()
         writer.append("abandoned", code=error.code)
     except AgentError as second:
