@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from obstack.model.base import Section
-from obstack.model.scalars import Text
+from obstack.model.scalars import Text, visible
 
 
 class Thresholds(Section):
@@ -34,7 +34,7 @@ class Panel(Section):
         description="none, ratio, seconds, bytes, bytes/s, time (seconds since 1970), or a noun such as requests/s.",
         examples=["requests/s"],
     )
-    expr: Annotated[str, StringConstraints(min_length=1, max_length=2048)] = Field(
+    expr: Annotated[str, StringConstraints(min_length=1, max_length=2048), AfterValidator(visible)] = Field(
         description="PromQL; its series keep the label host, by which the dashboard is narrowed down to one host.",
         examples=["rate(nginx_http_requests_total[5m])"],
     )

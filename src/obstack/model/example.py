@@ -43,7 +43,9 @@ def inline(value: Any) -> str:
         return f"[{', '.join(inline(item) for item in value)}]"
     if isinstance(value, dict):
         return f"{{{', '.join(f'{inline(key)}: {inline(item)}' for key, item in value.items())}}}" if value else "{}"
-    return json.dumps(value, ensure_ascii=False)
+    text = json.dumps(value, ensure_ascii=False)
+    # YAML takes some that nobody sees for ends of lines, and refuses others, unless they are escaped.
+    return "".join(one if one.isprintable() else f"\\U{ord(one):08x}" for one in text)
 
 
 def example(live: Mapping[Path, Any]) -> str:

@@ -28,6 +28,7 @@ from obstack.model.scalars import (
     Suite,
     Text,
     real_address,
+    visible,
 )
 
 OptionName = Annotated[str, StringConstraints(pattern=OPTION_NAME_PATTERN)]
@@ -38,9 +39,12 @@ def _one_fault(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
     """Say once what none of the types takes, instead of once for each of them."""
     try:
         # What was read from JSON arrives here as Python's values, among which a strict tuple takes no list.
-        return handler(tuple(value) if isinstance(value, list) else value)
+        taken = handler(tuple(value) if isinstance(value, list) else value)
     except ValidationError:
         raise ValueError("must be true or false, a number, text or a list of texts") from None
+    for text in taken if isinstance(taken, tuple) else (taken,):
+        visible(str(text))
+    return taken
 
 
 OptionValue = Annotated[bool | int | float | str | tuple[str, ...], WrapValidator(_one_fault)]

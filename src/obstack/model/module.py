@@ -13,11 +13,11 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from obstack.model.base import Section
 from obstack.model.host import OptionName, OptionValue
-from obstack.model.scalars import ByteSize, LabelName, LabelValue, LoopbackPort, Name, Text
+from obstack.model.scalars import ByteSize, LabelName, LabelValue, LoopbackPort, Name, Text, Version, visible
 
 VARIABLE_PATTERN: Final = r"^[A-Za-z_][A-Za-z0-9_]*$"
 PARAMETER_PATTERN: Final = r"^[A-Za-z0-9_]+$"
@@ -32,7 +32,8 @@ METRIC_PATTERN: Final = r"^[a-zA-Z_:][a-zA-Z0-9_:]*(\{[^{}]*\})?$"
 
 AbsolutePath = Annotated[str, StringConstraints(max_length=255, pattern=ABSOLUTE_PATH_PATTERN)]
 RelativePath = Annotated[str, StringConstraints(max_length=255, pattern=RELATIVE_PATH_PATTERN)]
-Template = Annotated[str, StringConstraints(max_length=4096)]
+Template = Annotated[str, StringConstraints(max_length=4096), AfterValidator(visible)]
+Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 LinkTemplate = Annotated[str, StringConstraints(max_length=255, pattern=LINK_TEMPLATE_PATTERN)]
 UnitTemplate = Annotated[str, StringConstraints(max_length=255, pattern=UNIT_TEMPLATE_PATTERN)]
 VariableName = Annotated[str, StringConstraints(max_length=128, pattern=VARIABLE_PATTERN)]
@@ -106,7 +107,7 @@ class Option(Section):
     description: Text = Field(description="What it is, for the reference.", examples=["Share of connections in use."])
     minimum: float | None = Field(default=None, description="Smallest number allowed.", examples=[0])
     maximum: float | None = Field(default=None, description="Largest number allowed.", examples=[1])
-    choices: tuple[str, ...] = Field(default=(), description="The words allowed.", examples=[["tcp", "unix"]])
+    choices: tuple[Text, ...] = Field(default=(), description="The words allowed.", examples=[["tcp", "unix"]])
     optional: bool = Field(
         default=False, description="Whether it may be absent although it has no default.", examples=[False]
     )
@@ -137,7 +138,7 @@ class ModuleRelease(Section):
     kind: Literal["tar", "zip", "file"] = Field(default="tar", description="Kind of archive.", examples=["tar"])
     strip: Annotated[int, Field(ge=0, le=5)] = Field(default=1, description="Leading folders dropped.", examples=[1])
     default: Text = Field(description="Version taken when none is asked for.", examples=["0.18.0"])
-    digests: dict[str, dict[str, str]] = Field(
+    digests: dict[Version, dict[Name, Digest]] = Field(
         description="SHA-256 by version, then by architecture.", examples=[{"0.18.0": {"amd64": "ab" * 32}}]
     )
     programs: dict[ProgramName, RelativePath] = Field(
@@ -339,7 +340,7 @@ class Module(Section):
     service: Service | None = Field(default=None, description="Its service.", examples=[None])
     account: Account | None = Field(default=None, description="Its account in the watched service.", examples=[None])
     exporter: Exporter = Field(description="Its endpoint.", examples=[{"key_metric": "mysql_up", "port": 9104}])
-    tested: dict[str, Text] = Field(
+    tested: dict[Text, Text] = Field(
         default_factory=dict,
         description="What it was proven against, by suite.",
         examples=[{"trixie": "mariadb-server 11.8"}],

@@ -193,12 +193,14 @@ class Expression:
 class Directive:
     """One nginx directive; with `block` it opens a block."""
 
-    name: str
+    name: str | Expression
     arguments: tuple[str | Expression, ...] = ()
     block: tuple[Directive, ...] | None = None
 
 
-def directive(name: str, *arguments: str | Expression, block: Sequence[Directive] | None = None) -> Directive:
+def directive(
+    name: str | Expression, *arguments: str | Expression, block: Sequence[Directive] | None = None
+) -> Directive:
     """Given a name, its arguments and what its block holds, return the directive."""
     return Directive(name, arguments, None if block is None else tuple(block))
 
@@ -215,7 +217,7 @@ def _nginx_lines(directives: Sequence[Directive], depth: int) -> list[str]:
     lines: list[str] = []
     indent = "    " * depth
     for item in directives:
-        words = " ".join((item.name, *(nginx_word(argument) for argument in item.arguments)))
+        words = " ".join((nginx_word(item.name), *(nginx_word(argument) for argument in item.arguments)))
         if item.block is None:
             lines.append(f"{indent}{words};\n")
         else:

@@ -13,7 +13,7 @@ from typing import Final
 from obstack.model.front_door import Role
 from obstack.model.site import Site
 from obstack.render.door_table import Kind, machine_principal, permissions
-from obstack.render.emit import Directive, Expression, directive, nginx_bytes, nginx_word
+from obstack.render.emit import Directive, Expression, directive, nginx_bytes
 from obstack.render.materials import Login, Materials
 from obstack.render.nginx_names import CREDENTIALS, FOLDER, HTPASSWD, KNOWN
 from obstack.render.tree import RenderedFile
@@ -91,8 +91,8 @@ def choice(source: str, target: str, default: str, values: Mapping[str, str | Ex
     )
 
 
-def _key(text: str) -> str:
-    return nginx_word(Expression(text) if text.startswith("~") else text)
+def _key(text: str) -> str | Expression:
+    return Expression(text) if text.startswith("~") else text
 
 
 def access_files(site: Site, materials: Materials, group: str) -> tuple[RenderedFile, ...]:
