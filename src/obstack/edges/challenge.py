@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import http.client
-import json
 import os
 import secrets
 import ssl
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from obstack.agent import durable
+from obstack.agent import durable, wire
 from obstack.agent.faults import AgentError
 from obstack.edges.certificate_proof import SYSTEM_STORE
 
 PATH: Final = ".well-known/acme-challenge"
 TIMEOUT_S: Final = 5.0
+LARGEST_DIRECTORY: Final = 64 * 1024
 PUBLIC_PORT: Final = 80
 """Authorities come to this port, and to no other."""
 
@@ -40,13 +41,14 @@ class Challenges:
         try:
             if authority:
                 context.load_verify_locations(cadata=authority)
-            answer = httpx.get(url, verify=context, timeout=TIMEOUT_S * 2)
-            if answer.status_code != 200:
-                return f"it answered {answer.status_code}"
-            document = json.loads(answer.content)
+            with httpx.stream("GET", url, verify=context, timeout=TIMEOUT_S * 2) as answer:
+                if answer.status_code != 200:
+                    return f"it answered {answer.status_code}"
+                document = wire.load(_bounded(answer.iter_bytes()))
             return "" if isinstance(document, dict) and "newOrder" in document else "it is no directory of ACME"
         except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, ValueError) as error:
-            return str(error) or type(error).__name__
+            text = str(error) or type(error).__name__
+            return "".join(letter if letter.isprintable() else " " for letter in text)[:300]
 
     def own_fault(self, name: str) -> str:
         """Given a name, return why this machine's front door does not answer a challenge for it; empty when it does."""
@@ -91,6 +93,16 @@ class Challenges:
             yield path, content
         finally:
             durable.remove(place)
+
+
+def _bounded(pieces: Iterator[bytes]) -> bytes:
+    """Return an answer that is whole in time. Raises ValueError for one without end, or that drips."""
+    found, deadline = b"", time.monotonic() + TIMEOUT_S * 4
+    for piece in pieces:
+        found += piece
+        if len(found) > LARGEST_DIRECTORY or time.monotonic() > deadline:
+            raise ValueError("its answer has no end")
+    return found
 
 
 _ANSWERED: Final = "something else answered at"

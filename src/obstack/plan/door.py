@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
+from obstack.agent import wire
 from obstack.model.door_certificate import LETS_ENCRYPT, DoorCertificate
 from obstack.model.site import Site
 from obstack.render.materials import Certificate
@@ -192,11 +193,11 @@ def read_attempts(note: bytes | None, order: Order) -> Attempts:
     """Given the note, if there is one, return the attempts of this order; none for another or an unreadable note."""
     none = Attempts(order.mark, 0, 0.0, "")
     try:
-        content: Any = json.loads(note or b"{}")
+        content: Any = wire.load(note or b"{}")
         if content["order"] != order.mark:
             return none
         return Attempts(order.mark, int(content["count"]), float(content["at"]), str(content["reason"]))
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, OverflowError, LookupError, TypeError):
         return none
 
 
