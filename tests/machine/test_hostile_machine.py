@@ -1,24 +1,35 @@
-"""A service that was broken into owns its data, and tries to make root follow it out of there.
+"""A service that was broken into owns its data, and tries to make root follow it out of there; then the whole machine.
 
 The user is a real one, on a real machine; races are run against a loop that exchanges names as fast as it can.
 """
 
 from __future__ import annotations
 
+import contextlib
+import io
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from hostile.words import drives_a_terminal
 from machine.library.image import Image
 from machine.library.machine import Machine
 from machine.library.session import Machines
 from machine.small import small
 from obstack.agent import wire
+from obstack.cli import fleet_views, views
+from obstack.cli.output import error_lines, print_line
+from obstack.cli.progress import PlainReporter
 from obstack.edges.ssh_channel import SshChannel
+from obstack.errors import StackError
 from obstack.model.host import Host
+from obstack.operations import inspection
+from obstack.operations.fleet import NodeResult
 from obstack.ports import Contents
 
 pytestmark = [pytest.mark.machine, pytest.mark.security]
@@ -194,3 +205,56 @@ def test_metrics_that_root_leaves_in_a_shared_folder_follow_no_link(shop: Shop, 
     shop.machine.succeed(["python3", "-c", script])
     assert shop.machine.succeed(["cat", f"{DATA}/x.prom", f"{TREASURE}/secret"]).stdout == "x 1\njewels\n"
     assert shop.treasure() == before
+
+
+# ------------------------------------------------------------------------- the whole machine, in the place of its agent
+
+LIAR = """#!/usr/bin/python3 -I
+import itertools, json, os, sys, time
+request = sys.stdin.buffer.readline()
+def say(**message): print(json.dumps(message), flush=True)
+def reply(outcome="ok", **words): say(type="reply", outcome=outcome, **words)
+"""
+ESCAPE = "\x1b[2J\x1b]0;owned\x07\rweb-9: committed\n\u202eweb-9: committed"
+LIES = {
+    "talks without end": "while True: say(type='event', step='check', state='failed', message='x')",
+    "asks without end": "while True: say(type='need', digests=['ab' * 32]); sys.stdin.readline()",
+    "wants connections without end": "while True: say(type='confirm'); sys.stdin.readline()",
+    "wants the agent without end": "while True: say(type='agent-absent'); sys.stdin.readline()",
+    "says one line of gigabytes": "while True: sys.stdout.write('x' * 65536)",
+    "drips": "while True: sys.stdout.write('x'); sys.stdout.flush(); time.sleep(0.5)",
+    "is nested": "say(type='alive'); print('[' * 100000)",
+    "answers another form": f"reply(data={{'manifest': 5, 'units': {ESCAPE!r}, 'transactions': [[]]}})",
+    "complains in escapes": f"sys.stderr.write({ESCAPE!r} * 1000); sys.exit(255)",
+    "poses as another": f"reply(data={{'manifest': None, 'units': [], 'transactions': []}}, generation={ESCAPE!r})",
+    "faults in escapes": "words = dict.fromkeys('code what where do state detail'.split(), "
+    f"{ESCAPE!r}); reply('failed', fault=dict(exit_code=3, **words))",
+    "refuses in escapes": f"say(type='refused', code={ESCAPE!r}, detail={{'a': [1]}})",
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_machine_that_lies_is_told_as_one_and_changes_nothing_here(shop: Shop, lie: str) -> None:
+    """The program that ssh starts there is python3, and whoever is root there can put anything in its place."""
+    shop.machine.write("/usr/local/bin/python3", f"{LIAR}{LIES[lie]}\n", mode=0o755)
+    before = sorted(shop.channel.cache.parent.rglob("*"))
+    channel = replace(shop.channel, silence_s=4.0)
+    began = time.monotonic()
+    out = io.StringIO()
+    try:
+        seen = inspection.inspect(channel, PlainReporter(io.StringIO()))
+        assert seen.node == "shop-1"
+        lines = views.status_lines(seen, "/", "the test", 0.0)
+        lines += fleet_views.fleet_status_lines([NodeResult("shop-1", "ok", seen)], 0)
+    except StackError as error:
+        assert error.exit_code in (3, 6)
+        lines = error_lines(error, stream=out)
+        lines += fleet_views.trouble_lines([NodeResult[Any]("shop-1", "failed", error=error)])
+    with contextlib.redirect_stdout(out):
+        for line in lines:
+            print_line(line)
+    assert not drives_a_terminal(out.getvalue())
+    assert not any(line.startswith("web-9") for line in out.getvalue().split("\n"))
+    assert len(out.getvalue()) < 100_000
+    assert time.monotonic() - began < 30
+    assert sorted(shop.channel.cache.parent.rglob("*")) == before
