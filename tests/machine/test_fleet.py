@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from machine.audit_log import LOG, overwrite
 from machine.library.command import Running
 from machine.library.image import Image
 from machine.library.session import Machines
@@ -49,6 +50,24 @@ def test_a_second_apply_changes_nothing_anywhere(fleet: Monitored) -> None:
     assert fleet.document("drift")["exit_code"] == 0
     fleet.wait_for_journals()
     assert fleet.document("health")["summary"] == {"healthy": len(ALL)}
+
+
+@pytest.mark.security
+def test_the_audit_logs_of_all_are_judged_and_the_altered_one_is_named(fleet: Monitored) -> None:
+    assert fleet.document("audit", "verify")["summary"] == {"intact": len(ALL)}
+    shown = fleet.document("audit", "show", "--host", "web-1")
+    assert shown["entries"][0]["who"]["controller_host"] == "mon-1"
+    assert shown["entries"][0]["who"]["address"] == fleet.server.machine.address
+    whole = fleet.hosts["web-1"].succeed(["cat", LOG]).stdout.splitlines()
+    overwrite(fleet.hosts["web-1"], [])
+    judged = {node["node"]: node for node in fleet.document("audit", "verify", code=1)["nodes"]}
+    assert {name: node["outcome"] for name, node in judged.items()} == {
+        **dict.fromkeys(ALL, "intact"),
+        "web-1": "broken",
+    }
+    assert judged["web-1"]["breaches"][0]["code"] == "log-gone"
+    overwrite(fleet.hosts["web-1"], whole)
+    assert "web-1: intact" in fleet.server.succeed("audit", "verify").stdout
 
 
 def test_a_host_that_is_off_is_reported_and_stops_nobody_and_is_brought_up_later(fleet: Monitored) -> None:
