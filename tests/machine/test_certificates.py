@@ -89,7 +89,7 @@ def test_all_certificates_are_shown_and_the_timer_finds_nothing_to_do(fleet: Mon
     }
     machine = fleet.server.machine
     assert machine.unit_property(f"{TIMER}.timer", "ActiveState") == "active"
-    assert machine.succeed(f"readlink /etc/systemd/system/timers.target.wants/{TIMER}.timer").stdout.strip()
+    assert machine.succeed(f"readlink /etc/systemd/system/multi-user.target.wants/{TIMER}.timer").stdout.strip()
     before = {name: fleet.current(name) for name in ("mon-1", *HOSTS)}
     machine.succeed(["systemctl", "start", f"{TIMER}.service"])
     assert "no certificate is due" in machine.succeed(f"journalctl --output=cat --unit={TIMER}").stdout

@@ -50,11 +50,13 @@ class Systemd:
         return f"{self.root}/etc/systemd/system/{full_name(unit.name)}"
 
     def enable_link(self, unit: wire.UnitEntry) -> tuple[str, str] | None:
-        """Return the wants link of the target that starts such units; None for one that the boot does not start."""
+        """Return the wants link that starts the unit at boot; None for one that the boot does not start.
+
+        Timers hang there too: timers.target is reached before the recovery can take one back.
+        """
         if not unit.file or not unit.enabled:
             return None
-        target = "timers.target" if unit.name.endswith(".timer") else "multi-user.target"
-        path = f"{self.root}/etc/systemd/system/{target}.wants/{full_name(unit.name)}"
+        path = f"{self.root}/etc/systemd/system/multi-user.target.wants/{full_name(unit.name)}"
         return path, f"../{full_name(unit.name)}"
 
     def reload_definitions(self) -> None:

@@ -33,6 +33,7 @@ def render_recovery(layout: Layout, parts: Rendering) -> Rendering:
     if layout.manager is not Manager.SYSTEMD:
         return Rendering()
     own = [f"{service.name}.service" for service in parts.services]
+    own += [unit.name for unit in parts.units if unit.file.endswith(".timer") and unit.enabled]
     lent = [unit.name for unit in parts.units if not unit.file and unit.name.endswith(".service")]
     before = " ".join(dict.fromkeys((*own, *lent)))
     content = unit_bytes(

@@ -88,9 +88,15 @@ def render_renewal(site: Site, layout: Layout, materials: Materials) -> Renderin
         ],
     }
     timer = {
-        "Unit": [("Description", "Look every day whether a certificate is due")],
+        "Unit": [
+            ("Description", "Look every day whether a certificate is due"),
+            # Those of a timer have it start before the recovery at boot, which may have to take it back.
+            ("DefaultDependencies", "no"),
+            ("Conflicts", "shutdown.target"),
+            ("Before", "shutdown.target"),
+        ],
         "Timer": [("OnCalendar", rhythm), ("RandomizedDelaySec", f"{spread}s"), ("Persistent", "true")],
-        "Install": [("WantedBy", "timers.target")],
+        "Install": [("WantedBy", "multi-user.target")],
     }
     files = {f"units/{NAME}.service": unit_bytes(service), f"units/{TIMER}": unit_bytes(timer)}
     return Rendering(

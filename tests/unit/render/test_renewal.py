@@ -32,7 +32,7 @@ def test_the_service_runs_this_program_and_nothing_but_the_timer_starts_it() -> 
     service, timer = rendering.units
     assert Systemd().enable_link(service) is None
     assert Systemd().enable_link(timer) == (
-        "/etc/systemd/system/timers.target.wants/observability-renew.timer",
+        "/etc/systemd/system/multi-user.target.wants/observability-renew.timer",
         "../observability-renew.timer",
     )
     assert Systemd().definition_path(timer) == "/etc/systemd/system/observability-renew.timer"
