@@ -17,7 +17,7 @@ settings.load_profile("project")
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Say how many tests the threat model rests on, when they are run alone."""
-    if config.option.markexpr != "security":
+    if config.option.markexpr != "security" or config.option.collectonly:
         return
     passed, *others = (len(terminalreporter.stats.get(name, ())) for name in ("passed", "failed", "error"))
     held = "all of them hold" if passed and not sum(others) else "not all of them hold"
