@@ -17,6 +17,7 @@ from obstack.render.host import ROLE, render_host
 from obstack.render.materials import HostMaterials
 from obstack.render.node import render_node
 from obstack.render.tree import Rendering
+from rendering.grafana import grafana_materials, grafana_site
 from rendering.hosts import fleet_site, host_artifacts, host_materials, server_materials
 from rendering.settled import KEY, SERVER, full_site, materials, small_site
 
@@ -28,6 +29,7 @@ def every_unit() -> Iterator[tuple[str, bytes]]:
     renewal = ("/srv/observability/observability", "cert", "renew", "--if-due")
     yield from _units(render_node(small_site(), SERVER, materials()))
     yield from _units(render_node(full_site(), SERVER, materials()))
+    yield from _units(render_node(grafana_site(), SERVER, grafana_materials()))
     modules = load_modules()
     site = fleet_site({HOST: {"address": "192.0.2.10", "modules": _uses(modules)}})
     yield from _units(render_node(site, SERVER, replace(server_materials(), renewal=renewal), modules))

@@ -237,6 +237,7 @@ READING = (
     "logs",
     "detect",
     "audit",
+    "boards",
 )
 
 

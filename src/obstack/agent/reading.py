@@ -177,6 +177,13 @@ def verify(machine: Machine, request: wire.Request) -> wire.Reply:
     return wire.Reply("ok", in_force.identity, data={"artifacts": inventory.verify(machine, in_force)})
 
 
+def boards(machine: Machine, request: wire.Request) -> wire.Reply:
+    """Return what Grafana has of the generation's dashboards. Raises AgentError."""
+    from obstack.agent import boards as looking
+
+    return looking.boards(machine, request)
+
+
 def detect(machine: Machine, request: wire.Request) -> wire.Reply:
     """Return what was seen of each look in `looks`, and the facts about system and architecture.
 

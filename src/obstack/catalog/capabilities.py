@@ -5,6 +5,7 @@ Every function takes a version as the lock file has it (Debian's or upstream's).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from obstack.catalog.versions import at_least, numbers
@@ -45,6 +46,23 @@ def alertmanager_data_format(version: str) -> str:
 def alertmanager_readable_formats(version: str) -> tuple[str, ...]:
     """Return the formats of data that this version of Alertmanager can go on with."""
     return ("alertmanager-1", "alertmanager-2") if at_least(version, "0.32") else ("alertmanager-1",)
+
+
+def grafana_data_format(version: str) -> str:
+    """Return the name of the format of Grafana's database: each minor version changes it, and none goes back."""
+    major, minor = numbers(version)[:2]
+    return f"grafana-{major}.{minor}"
+
+
+def grafana_readable_formats(version: str, known: Iterable[str]) -> tuple[str, ...]:
+    """Given a version and all that are known, return the formats that it can go on with: its own and all older ones."""
+    older = {grafana_data_format(other) for other in known if numbers(other)[:2] <= numbers(version)[:2]}
+    return tuple(sorted(older | {grafana_data_format(version)}))
+
+
+def grafana_keeps_plugins_apart(version: str) -> bool:
+    """Return whether the data sources are programs of their own, which need a folder that they may be changed in."""
+    return at_least(version, "13.0")
 
 
 def nginx_http2_directive(version: str) -> bool:

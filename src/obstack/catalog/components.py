@@ -101,6 +101,9 @@ JOURNAL_REMOTE: Final = Component(
     },
 )
 
+GRAFANA: Final = Component(name="grafana", packages=(), programs={"grafana": ()}, release=releases.GRAFANA)
+"""It is in no Debian suite."""
+
 NFTABLES: Final = Component(
     name="nftables",
     packages=(Package("nftables", ("usr/sbin/nft",)),),
@@ -109,7 +112,16 @@ NFTABLES: Final = Component(
 
 COMPONENTS: Final[dict[str, Component]] = {
     component.name: component
-    for component in (PROMETHEUS, ALERTMANAGER, NODE_EXPORTER, BLACKBOX_EXPORTER, NGINX, JOURNAL_REMOTE, NFTABLES)
+    for component in (
+        PROMETHEUS,
+        ALERTMANAGER,
+        NODE_EXPORTER,
+        BLACKBOX_EXPORTER,
+        NGINX,
+        JOURNAL_REMOTE,
+        NFTABLES,
+        GRAFANA,
+    )
 }
 
 LIBRARY_PATHS: Final = ("lib", "usr/lib")

@@ -125,3 +125,24 @@ BLACKBOX_EXPORTER: Final = Release(
     binaries={"blackbox_exporter": "blackbox_exporter"},
     licence="Apache-2.0",
 )
+
+GRAFANA: Final = Release(
+    url="https://dl.grafana.com/oss/release/grafana-{version}.linux-{architecture}.tar.gz",
+    kind="tar",
+    strip=1,
+    default="13.2.3",
+    digests={
+        "13.2.3": {
+            "amd64": "6107ad27016296aac38e0d7ffa8753ab540b5541ad27e94790f771289d733235",  # A
+            "arm64": "a2a41b960ba4c25e83140484e48813730d3c81891a128439a2a9d2df6eb3840e",  # A
+        },
+        "13.2.2": {
+            "amd64": "9662c838a09824fdb072e5f6fbdd45b62cf541b20f3d609ea5011e6e5f544c8f",  # B
+            "arm64": "7268f9a576f919f14e6263b344a85b6ac8d768fbda247910c43ce4e12c747a72",  # C
+        },
+        "11.6.16": {
+            "amd64": "b4f5e9d773c1400f2282de30ca2177d787fd6c67aba4de0e1c82f65dbab6d86a",  # C
+        },
+    },
+    binaries={"grafana": "bin/grafana"},
+)

@@ -169,6 +169,7 @@ def build_nodes(
     from obstack.cli.provision import provide_nodes
     from obstack.cli.renewing import deploy_command, renewal_command
     from obstack.edges.certificates import InternalAuthority
+    from obstack.edges.dashboard_files import read_dashboards
     from obstack.operations import desired
 
     internal = site.front_door.certificate.mode == "internal"
@@ -197,6 +198,7 @@ def build_nodes(
                 renewal=renewal_command(target),
                 deploy=deploy_command(target),
                 doors=doors,
+                dashboards=read_dashboards(target.configuration) if site.runs_grafana else None,
             )
         else:
             built[name] = desired.build_host_desired(

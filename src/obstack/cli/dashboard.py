@@ -1,4 +1,4 @@
-"""`observability dashboard list|show|export`."""
+"""`observability dashboard list|show|export|drift|pull`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 
 from obstack.cli.completing import dashboards as complete_dashboards
 from obstack.cli.lazy import OverviewGroup, documented
-from obstack.cli.options import Scope, Target, json_option, target_options
+from obstack.cli.options import Scope, Target, json_option, quiet_option, target_options
 from obstack.cli.output import print_json, print_line, table
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ DEFAULT_INTERVAL = "15s"
 
 @click.group(cls=OverviewGroup)
 def command() -> None:
-    """List and show the dashboards, and write them as files for a Grafana of your own."""
+    """List, show and export dashboards, and take what was changed of them in Grafana."""
 
 
 def _known(target: Target) -> tuple[Mapping[str, Dashboard], str]:
@@ -106,3 +106,58 @@ def export_command(*, folder: Path, names: tuple[str, ...], target: Target, as_j
         return
     for path in written:
         print_line(path)
+
+
+@documented("observability dashboard drift", "observability dashboard drift --json", group=command, name="drift")
+@target_options()
+@quiet_option
+@json_option
+def drift_command(*, target: Target, quiet: bool, as_json: bool) -> int:
+    """Show which dashboards somebody changed in Grafana; exit 1 when there is one.
+
+    Such a change stays in Grafana until the dashboard itself changes here. `dashboard pull` makes it a file of the
+    site's own.
+    """
+    from obstack.cli.composition import open_channel
+    from obstack.cli.progress import reporter
+    from obstack.operations.dashboards import boards, changed_boards
+
+    with reporter(quiet=quiet) as progress:
+        found = boards(open_channel(target), progress)
+    changed = changed_boards(found, ())
+    if as_json:
+        print_json([{"name": board.name, "title": board.title, "changed": board in changed} for board in found])
+    elif changed:
+        for line in table([(board.name, board.title) for board in changed], header=("NAME", "TITLE")):
+            print_line(line)
+        print_line("What next: observability dashboard pull    makes these changes files of the site's own")
+    else:
+        print_line(f"{len(found)} dashboards, none changed in Grafana")
+    return 1 if changed else 0
+
+
+@documented("observability dashboard pull", "observability dashboard pull fleet nginx", group=command, name="pull")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=complete_dashboards)
+@target_options()
+@quiet_option
+@json_option
+def pull_command(*, names: tuple[str, ...], target: Target, quiet: bool, as_json: bool) -> None:
+    """Write dashboards as they were changed in Grafana into the configuration's folder `dashboards`, by default all.
+
+    From then on `apply` deploys these files in place of what this program draws. Remove one to have ours again.
+    """
+    from obstack.cli.composition import open_channel
+    from obstack.cli.progress import reporter
+    from obstack.edges.dashboard_files import FOLDER, write_dashboards
+    from obstack.operations.dashboards import boards, changed_boards
+
+    with reporter(quiet=quiet) as progress:
+        changed = changed_boards(boards(open_channel(target), progress), names)
+    documents = {board.name: board.document for board in changed if board.document is not None}
+    written = write_dashboards(target.configuration / FOLDER, documents) if documents else ()
+    if as_json:
+        print_json(list(written))
+        return
+    for path in written:
+        print_line(path)
+    print_line("What next: observability plan" if written else "Nothing was changed in Grafana.")

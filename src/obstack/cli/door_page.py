@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from obstack.model.front_door import MachineRight, Role
-from obstack.render.door_table import PUBLIC, ROUTES, Grant, Route
+from obstack.render.door_table import GRAFANA, PUBLIC, ROUTES, Grant, Route
 from obstack.render.nginx_headers import POLICIES, RETRY_AFTER_S
 from obstack.render.nginx_limits import AT_ONCE, LIMITS, TIMEOUTS
 
@@ -47,7 +47,7 @@ def _routes() -> Iterator[str]:
     columns = [*(role.value for role in Role), *(right.value for right in MachineRight)]
     yield f"| path | what it is | {' | '.join(columns)} | largest request |"
     yield f"|{'---|' * (len(columns) + 3)}"
-    for route in ROUTES:
+    for route in (*ROUTES, GRAFANA):
         cells = [_methods(route, role) for role in Role] + [_methods_of_machine(route, right) for right in MachineRight]
         paths = ", ".join(f"`{path}`" for path in route.paths)
         yield f"| {paths} | {route.purpose} | {' | '.join(cells)} | {route.body} |"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from obstack.catalog.components import ARCHITECTURES, COMPONENTS
+from obstack.catalog.components import ARCHITECTURES
 from obstack.cli import completing
 from obstack.cli.lazy import documented
 from obstack.cli.options import Scope, Target, json_option, quiet_option, target_options
@@ -37,7 +37,9 @@ class Question:
     @property
     def known(self) -> set[str]:
         """The names of everything that is locked for this site."""
-        return {*COMPONENTS, *(name for components in self.wanted.values() for name in components)}
+        from obstack.operations.lock import lockable
+
+        return {*lockable(self.site), *(name for components in self.wanted.values() for name in components)}
 
 
 @dataclass

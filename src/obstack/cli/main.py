@@ -33,7 +33,7 @@ COMMANDS: dict[str, Command] = {
     "host": Command("obstack.cli.host", "Add, list, show, detect, check, bundle and remove monitored hosts."),
     "module": Command("obstack.cli.module", "Show, enable, check and write modules: what runs on monitored hosts."),
     "dashboard": Command(
-        "obstack.cli.dashboard", "List and show the dashboards, and write them as files for a Grafana of your own."
+        "obstack.cli.dashboard", "List, show and export dashboards, and take what was changed of them in Grafana."
     ),
     "firewall": Command("obstack.cli.firewall", "Show who may reach the server and its hosts."),
     "cert": Command(

@@ -22,6 +22,7 @@ PORTS: Final = (
     ("node_exporter", "port"),
     ("blackbox", "port"),
     ("logs", "port"),
+    ("grafana", "port"),
 )
 """The settings that are ports, in the order in which they are counted from the base."""
 

@@ -12,6 +12,7 @@ from obstack.model.blackbox import Probe, ProbeKind
 from obstack.model.components import ArtifactChoice, Source
 from obstack.model.door_certificate import certificate_faults
 from obstack.model.front_door import Machine, User
+from obstack.model.grafana import SignIn
 from obstack.model.scalars import ADDRESS_PATTERN, HOST_NAME_PATTERN, duration_seconds
 from obstack.model.site import Site
 from obstack.model.words import nearest, spell
@@ -27,6 +28,7 @@ COMPONENTS: Final = (
     "nginx",
     "journal-remote",
     "nftables",
+    "grafana",
 )
 """The components that artifacts may be chosen for."""
 
@@ -70,6 +72,7 @@ def cross_rules(site: Site) -> list[Finding]:
         *_logins(site),
         *_proxies(site),
         *_credentials(site),
+        *_grafana(site),
         *_artifacts(site),
     ]
 
@@ -89,7 +92,20 @@ def secret_references(site: Site) -> list[tuple[Path, str]]:
     smtp = site.alertmanager.smtp
     if smtp is not None and smtp.password is not None:
         found.append((("alertmanager", "smtp", "password"), smtp.password))
+    found += _grafana_secrets(site)
     return [(path, reference.removeprefix("secret:")) for path, reference in found]
+
+
+def _grafana_secrets(site: Site) -> Iterator[tuple[Path, str]]:
+    grafana = site.grafana
+    if not site.runs_grafana:
+        return
+    yield ("grafana", "admin_password"), grafana.admin_password
+    yield ("grafana", "secret_key"), grafana.secret_key
+    if grafana.oidc is not None:
+        yield ("grafana", "oidc", "client_secret"), grafana.oidc.client_secret
+    if grafana.postgres is not None:
+        yield ("grafana", "postgres", "password"), grafana.postgres.password
 
 
 def _ports(site: Site) -> Iterator[Finding]:
@@ -101,6 +117,7 @@ def _ports(site: Site) -> Iterator[Finding]:
         (("blackbox", "port"), site.blackbox.port),
         (("front_door", "https_port"), site.front_door.https_port),
         (("front_door", "http_port"), site.front_door.http_port),
+        (("grafana", "port"), site.grafana.port),
         (("logs", "port"), site.logs.port),
         (("logs", "receive_port"), site.logs.receive_port),
     ]
@@ -379,6 +396,16 @@ def _certificate(site: Site) -> Iterator[Finding]:
         )
     for key, message, remedy in certificate_faults(site.front_door.certificate, site.domain):
         yield Finding((*section, key), message, remedy, (*section, "mode"), ((*section, "mode"), ("domain",)))
+
+
+def _grafana(site: Site) -> Iterator[Finding]:
+    if site.grafana.sign_in is SignIn.OIDC and site.grafana.oidc is None:
+        yield Finding(
+            ("grafana", "sign_in"),
+            "is oidc, but grafana.oidc does not say which provider",
+            "Write for example: oidc: {client_id: grafana, client_secret: secret:grafana-client-secret, …}",
+            rests_on=(("grafana", "oidc"),),
+        )
 
 
 def _artifacts(site: Site) -> Iterator[Finding]:

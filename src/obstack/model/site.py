@@ -11,6 +11,7 @@ from obstack.model.base import Section
 from obstack.model.blackbox import Blackbox
 from obstack.model.components import Artifacts
 from obstack.model.front_door import FrontDoor
+from obstack.model.grafana import DashboardEngine, Dashboards, Grafana
 from obstack.model.host import Certificates, Fleet, Host, HostAddress
 from obstack.model.prometheus import Prometheus
 from obstack.model.scalars import ByteSize, Duration, HostName, LabelName, LabelValue, LoopbackPort, Name, Port, Text
@@ -119,6 +120,14 @@ class Site(Section):
         description="The one listener that others reach: nginx with TLS and authentication.",
         examples=[{"https_port": 443}],
     )
+    dashboards: Dashboards = Field(
+        default=Dashboards(), description="What draws the dashboards.", examples=[{"engine": "grafana"}]
+    )
+    grafana: Grafana = Field(
+        default=Grafana(),
+        description="Grafana, where it is the engine of the dashboards.",
+        examples=[{"sign_in": "front-door"}],
+    )
     logs: Logs = Field(
         default=Logs(), description="How log lines are kept and queried.", examples=[{"engine": "journal"}]
     )
@@ -153,3 +162,8 @@ class Site(Section):
     artifacts: Artifacts = Field(
         default=Artifacts(), description="Where the programs come from.", examples=[{"mirror": "/srv/mirror"}]
     )
+
+    @property
+    def runs_grafana(self) -> bool:
+        """Whether Grafana is deployed."""
+        return self.dashboards.engine is DashboardEngine.GRAFANA

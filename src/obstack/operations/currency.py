@@ -11,7 +11,7 @@ from obstack.catalog.components import COMPONENTS, Component
 from obstack.catalog.lock import Lock, Platform, satisfies
 from obstack.model.components import ArtifactChoice
 from obstack.model.site import Site
-from obstack.operations.lock import Supply, decide_choice, decide_host_choice
+from obstack.operations.lock import Supply, decide_choice, decide_host_choice, lockable
 
 CURRENT: Final = "current"
 NEWER: Final = "newer version"
@@ -46,7 +46,8 @@ def find_currency(
     found = []
     for architecture in architectures:
         locked = lock.artifacts(architecture)
-        for name, component in COMPONENTS.items():
+        for name in lockable(site):
+            component = COMPONENTS[name]
             choice = decide_choice(site, component)
             choice = supply.sources[choice.source].settle(choice)
             newest = supply.sources[choice.source].newest(component, choice, architecture)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from obstack.agent import wire
 from obstack.catalog.artifact import Artifact
-from obstack.catalog.components import COMPONENTS, JOURNAL_REMOTE, NFTABLES, Component
+from obstack.catalog.components import JOURNAL_REMOTE, NFTABLES, Component
 from obstack.catalog.host_components import host_components
 from obstack.catalog.lock import Platform
 from obstack.catalog.modules import ModuleSet, ResolvedModule, resolve_host, resolve_hosts
@@ -18,6 +18,7 @@ from obstack.model.module import OptionType
 from obstack.model.rules import value_references
 from obstack.model.site import Site
 from obstack.operations.door import Sources, settle_door
+from obstack.operations.lock import lockable
 from obstack.plan.certificates import FRONT_DOOR, RECEIVER, SCRAPE_CLIENT, Purpose, Signer, host_names
 from obstack.plan.door import Door
 from obstack.plan.generation import build_generation
@@ -87,7 +88,7 @@ def components_of(layout: Layout, site: Site) -> tuple[str, ...]:
         JOURNAL_REMOTE.name: layout.manager is Manager.SUPERVISOR or bool(shipping_hosts(site)),
         NFTABLES.name: guards_server(site, layout),
     }
-    return tuple(name for name in COMPONENTS if needed.get(name, True))
+    return tuple(name for name in lockable(site) if needed.get(name, True))
 
 
 def platform_components(
@@ -119,11 +120,13 @@ def build_desired(
     renewal: tuple[str, ...] = (),
     deploy: tuple[str, ...] = (),
     doors: Sources | None = None,
+    dashboards: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Desired:
     """Settle what is drawn or signed, render the server, and return its generation. Equal settings give equal bytes.
 
     A site without hosts needs no modules. `renewal` and `deploy` are the commands that renew certificates and put one
-    in force; `doors` is where certificates of the front door are found that the site has not made itself.
+    in force; `doors` is where certificates of the front door are found that the site has not made itself; `dashboards`
+    are Grafana's documents of the site's own.
     """
     door = settle_door(site, lambda: own_certificate(site, authority, clock), doors, clock.now())
     materials = settle_materials(
@@ -131,7 +134,9 @@ def build_desired(
     )
     acme = doors is not None and site.front_door.certificate.mode == "acme"
     authority_of_acme = doors.authority(site)[0] if doors is not None and acme else ""
-    materials = replace(materials, renewal=renewal, deploy=deploy, acme_authority=authority_of_acme)
+    materials = replace(
+        materials, renewal=renewal, deploy=deploy, acme_authority=authority_of_acme, dashboards=dashboards or {}
+    )
     rendering = render_node(site, layout, materials, modules)
     key = secrets.node_key(site.server.name)
     manifest, blobs = build_generation(site.server.name, ROLE, layout, rendering, key)

@@ -30,9 +30,31 @@ def decide_choice(site: Site, component: Component) -> ArtifactChoice:
     What upstream publishes as source only comes from Debian, unless the site says otherwise by the component's name.
     """
     choice = site.artifacts.choice(component.name)
+    if not component.packages:
+        return _without_debian(site, component, choice)
     if component.release is None and component.name not in site.artifacts.components:
         return choice if choice.source is Source.DEBIAN else ArtifactChoice()
     return choice
+
+
+def _without_debian(site: Site, component: Component, choice: ArtifactChoice) -> ArtifactChoice:
+    """Return the choice for what no Debian suite carries: the release, or the site's own mirror."""
+    if choice.source is not Source.DEBIAN:
+        return choice
+    if component.name in site.artifacts.components:
+        raise UsageError(
+            code="component-not-in-debian",
+            what=f"There is no Debian package of {component.name}.",
+            where=f"artifacts.components.{component.name}.source",
+            state="nothing was changed",
+            do=f"set artifacts.components.{component.name}.source to release or mirror, or remove it",
+        )
+    return ArtifactChoice(source=Source.RELEASE)
+
+
+def lockable(site: Site) -> tuple[str, ...]:
+    """Given a site, return the components that are locked for its server: all but those that it has not chosen."""
+    return tuple(name for name in COMPONENTS if name != "grafana" or site.runs_grafana)
 
 
 def resolve(
@@ -42,15 +64,17 @@ def resolve(
     *,
     lock: Lock,
     update: Collection[str] = (),
-    components: Iterable[str] = tuple(COMPONENTS),
+    components: Iterable[str] | None = None,
 ) -> Lock:
     """Given the site and the lock so far, return the lock in which each of `components` is what the site chose.
+
+    Without them, it is each that the site's server can have.
 
     What is locked already stays as it is, and nothing is asked of the network for it, except for the components named
     in `update`. Raises what the sources raise.
     """
     artifacts: dict[str, Artifact] = dict(lock.artifacts(architecture))
-    for name in components:
+    for name in lockable(site) if components is None else components:
         component = COMPONENTS[name]
         choice = decide_choice(site, component)
         source = supply.sources[choice.source]

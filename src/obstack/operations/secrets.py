@@ -16,7 +16,12 @@ from obstack.model.site import Site
 from obstack.model.suspicions import looks_like_placeholder
 from obstack.model.words import nearest, spell
 
-DRAWN: Final[Mapping[Path, int]] = {("front_door", "users"): 24, ("front_door", "machines"): DRAWN_LENGTH}
+DRAWN: Final[Mapping[Path, int]] = {
+    ("front_door", "users"): 24,
+    ("front_door", "machines"): DRAWN_LENGTH,
+    ("grafana", "admin_password"): DRAWN_LENGTH,
+    ("grafana", "secret_key"): DRAWN_LENGTH,
+}
 """Which secrets are ours to draw, by the beginning of the path of the setting, with how many characters each."""
 
 

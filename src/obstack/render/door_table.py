@@ -6,11 +6,13 @@ What no row grants is refused, and whoever no row names is nobody.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
 from obstack.model.front_door import MachineRight, Role
+from obstack.model.grafana import SignIn
+from obstack.model.site import Site
 
 
 class Backend(StrEnum):
@@ -19,6 +21,7 @@ class Backend(StrEnum):
     PAGE = "page"
     PROMETHEUS = "prometheus"
     ALERTMANAGER = "alertmanager"
+    GRAFANA = "grafana"
 
 
 class Content(StrEnum):
@@ -26,6 +29,7 @@ class Content(StrEnum):
 
     PAGE = "page"
     INTERFACE = "interface"
+    APPLICATION = "application"
     DATA = "data"
 
 
@@ -55,7 +59,8 @@ class Route:
     """Paths of the front door: each is that path alone, or all below it when it ends with a slash; the longest decides.
 
     `body` is the size of the largest request as nginx writes it. A `stream` is passed on as it comes, for as long as it
-    lasts. An interface may have its connection become a WebSocket, nothing else may.
+    lasts. Interfaces and applications may have their connection become a WebSocket, nothing else may. An `open` route
+    asks for no login: what is behind it does that itself.
     """
 
     paths: tuple[str, ...]
@@ -65,6 +70,7 @@ class Route:
     content: Content = Content.DATA
     body: str = "16k"
     stream: bool = False
+    open: bool = False
 
     @property
     def name(self) -> str:
@@ -175,10 +181,30 @@ ROUTES: Final[tuple[Route, ...]] = (
     ),
 )
 
+_EVERYTHING: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+GRAFANA: Final = Route(
+    ("/grafana/",),
+    Backend.GRAFANA,
+    (Grant(_EVERYTHING, Kind.READ, Role.VIEWER),),
+    "Grafana, which is told the role and judges by it what may be changed",
+    Content.APPLICATION,
+    body="8m",
+)
+"""Of a site that has Grafana."""
+
+
+def routes(site: Site) -> tuple[Route, ...]:
+    """Given a site, return the routes of its front door."""
+    if not site.runs_grafana:
+        return ROUTES
+    return (*ROUTES, replace(GRAFANA, open=site.grafana.sign_in is not SignIn.FRONT_DOOR))
+
+
 CHALLENGES: Final = "/.well-known/acme-challenge/"
 
 PUBLIC: Final[Mapping[str, str]] = {
     CHALLENGES: "on the port for http, while an authority signs by ACME: its challenges",
+    "/grafana/": "while `grafana.sign_in` is own or oidc: Grafana itself asks who somebody is",
 }
 """What answers without a login, and when; beside it, the port for http leads to the other one, and nothing else."""
 
@@ -204,10 +230,12 @@ def machine_principal(rights: tuple[MachineRight, ...]) -> str:
     return f"machine:{','.join(right.value for right in MachineRight if right in rights)}"
 
 
-def permissions(machines: tuple[tuple[MachineRight, ...], ...]) -> Iterator[Permission]:
+def permissions(
+    machines: tuple[tuple[MachineRight, ...], ...], table: tuple[Route, ...] = ROUTES
+) -> Iterator[Permission]:
     """Given the rights of each machine, yield everything that may be done, in the order of the table."""
     groups = {machine_principal(rights): set(rights) for rights in machines}
-    for route in ROUTES:
+    for route in table:
         for grant in route.grants:
             people = () if grant.role is None else tuple(role.value for role in roles_from(grant.role))
             programs = tuple(name for name, rights in sorted(groups.items()) if rights & set(grant.rights))

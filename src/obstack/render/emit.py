@@ -138,6 +138,21 @@ def ini_bytes(sections: Mapping[str, Mapping[str, Any]]) -> bytes:
     return "\n".join(blocks).encode()
 
 
+def go_ini_bytes(sections: Mapping[str, Mapping[str, Any]]) -> bytes:
+    """Given sections of settings, return the file as Grafana's reader (go-ini) takes it.
+
+    Values that are not plain stand between three quotes, where nothing is a comment. A dollar sign begins a variable
+    there, so only an Expression may have one. Raises UsageError for what cannot be written.
+    """
+    blocks = []
+    for section, settings in sections.items():
+        lines = "".join(
+            f"{_setting_name('an ini file', name)} = {_go_ini_value(value)}\n" for name, value in settings.items()
+        )
+        blocks.append(f"[{_setting_name('an ini file', section)}]\n{lines}")
+    return "\n".join(blocks).encode()
+
+
 def environment_bytes(variables: Mapping[str, Any]) -> bytes:
     """Given variables, return the file that systemd reads for EnvironmentFile=. Raises UsageError for bad names."""
     lines = []
@@ -177,6 +192,16 @@ def _ini_value(value: Any) -> str:
     if '"' in text or "\\" in text:
         raise refuse("an ini file", text)
     return f'"{text}"'
+
+
+def _go_ini_value(value: Any) -> str:
+    meant = isinstance(value, Expression)
+    text = _printable("an ini file", value.text if isinstance(value, Expression) else scalar_text(value))
+    if _PLAIN_SETTING.match(text) and "%(" not in text:
+        return text
+    if '"' in text or "\\" in text or "%(" in text or ("$" in text and not meant):
+        raise refuse("an ini file", text)
+    return f'"""{text}"""'
 
 
 # -------------------------------------------------------------------------------------------------------- nginx

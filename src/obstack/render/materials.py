@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from obstack.catalog.artifact import Artifact
 from obstack.model.secret import Secret
@@ -39,7 +40,8 @@ class Materials:
     None while the site has no hosts. `certificate` is the front door's; `internal` is what the hosts are shown where
     that is of another authority than the site's own. `renewal` is the command that renews the certificates, by absolute
     path, and `deploy` the one that puts in force what certbot has got. `acme_authority` is the certificate by which to
-    know the authority that certbot asks; empty where every machine knows it.
+    know the authority that certbot asks; empty where every machine knows it. `dashboards` are Grafana's documents of
+    the site's own, by name.
     """
 
     secrets: Mapping[str, Secret]
@@ -57,6 +59,8 @@ class Materials:
     def towards_hosts(self) -> Certificate:
         """Return what the server shows to its hosts: signed by the site's own authority, the one that they know."""
         return self.internal or self.certificate
+
+    dashboards: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import hashlib
 from typing import Final
 
 from obstack.agent.wire import DirectoryEntry, GateEntry, InputEntry, LinkEntry, ReloadEntry
+from obstack.model.grafana import SignIn
 from obstack.model.layout import Layout, Manager
 from obstack.model.site import Site
 from obstack.render.emit import Directive, directive, nginx_bytes
@@ -59,6 +60,7 @@ def _files(
     group = owner(layout, NAME)
     doors = (
         Door("/prometheus/consoles/fleet.html", "Fleet", "machines, alerts and dashboards"),
+        *([Door("/grafana/", "Grafana", "dashboards")] if site.runs_grafana else []),
         Door("/prometheus/", "Prometheus", "metrics, rules and alerts"),
         Door("/alertmanager/", "Alertmanager", "alerts that are firing, and silences"),
     )
@@ -143,7 +145,7 @@ def _service(site: Site, layout: Layout, programs: Programs) -> Service:
         data=data,
         preflight=((*command, "-t", "-q"),),
         libraries=programs.libraries,
-        after=("prometheus", "alertmanager"),
+        after=("prometheus", "alertmanager", *(["grafana-server"] if site.runs_grafana else [])),
         inputs=(
             # Read anew for each request, or only by the gate.
             *(InputEntry(source, "none") for source in (f"{FOLDER}/www/", HTPASSWD, CREDENTIALS, AUTHORITY)),
@@ -154,6 +156,7 @@ def _service(site: Site, layout: Layout, programs: Programs) -> Service:
         sandbox=Sandbox(
             families=("AF_INET", "AF_INET6", "AF_UNIX"),
             capabilities=("CAP_NET_BIND_SERVICE",) if low else (),
+            groups=("grafana",) if site.runs_grafana else (),
         ),
         stop_timeout_s=20,
         stop_signal="QUIT",
@@ -168,7 +171,7 @@ def _gate(site: Site, digest: str, materials: Materials) -> GateEntry:
         "host": site.domain,
         "authority": AUTHORITY if materials.certificate.authority else "",
         "credentials": CREDENTIALS,
-        "paths": ["/", "/prometheus/-/ready", "/alertmanager/-/ready"],
+        "paths": ["/", "/prometheus/-/ready", "/alertmanager/-/ready", *_own_door(site)],
         # The gate's account is a viewer's.
         "plain": site.front_door.plain_http,
         "refused": ["/alertmanager/api/v2/silences"],
@@ -177,3 +180,8 @@ def _gate(site: Site, digest: str, materials: Materials) -> GateEntry:
     return GateEntry(
         "the front door lets in whom it should", "front-door", NAME, params, whole_seconds(site.gates.deadline)
     )
+
+
+def _own_door(site: Site) -> list[str]:
+    """Grafana's path, where the front door says who somebody is."""
+    return ["/grafana/api/user"] if site.runs_grafana and site.grafana.sign_in is SignIn.FRONT_DOOR else []

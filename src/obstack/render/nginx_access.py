@@ -12,7 +12,7 @@ from typing import Final
 
 from obstack.model.front_door import Role
 from obstack.model.site import Site
-from obstack.render.door_table import Kind, machine_principal, permissions
+from obstack.render.door_table import Kind, machine_principal, permissions, routes
 from obstack.render.emit import Directive, Expression, directive, nginx_bytes
 from obstack.render.materials import Login, Materials
 from obstack.render.nginx_names import CREDENTIALS, FOLDER, HTPASSWD, KNOWN
@@ -57,7 +57,7 @@ def access_maps(site: Site, gate: str) -> list[Directive]:
     principals[gate] = Role.VIEWER.value
     granted = {
         f"{item.principal} {item.method} {item.route.name}": item.kind.value
-        for item in permissions(tuple(machine.may for machine in door.machines))
+        for item in permissions(tuple(machine.may for machine in door.machines), routes(site))
     }
     return [
         # Some names mean something to nginx where a map's key stands; with a word before it, none does.

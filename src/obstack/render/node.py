@@ -12,6 +12,7 @@ from obstack.model.site import Site
 from obstack.render.alertmanager import render_alertmanager
 from obstack.render.blackbox import render_blackbox
 from obstack.render.firewall import render_server_firewall
+from obstack.render.grafana import render_grafana
 from obstack.render.journal import render_journal
 from obstack.render.journal_receive import render_journal_receive
 from obstack.render.materials import Materials
@@ -39,6 +40,7 @@ def render_node(site: Site, layout: Layout, materials: Materials, modules: Modul
             render_node_exporter(site, layout, materials),
             render_blackbox(site, layout, materials),
             render_prometheus(site, layout, materials, modules),
+            render_grafana(site, layout, materials, modules),
             render_nginx(site, layout, materials),
             render_challenge(site, layout, materials),
             render_journal_receive(site, layout, materials),

@@ -9,8 +9,7 @@ from typing import Any, Final
 from obstack.agent.wire import DirectoryEntry, GateEntry, InputEntry, LinkEntry, ReloadEntry, StateEntry
 from obstack.catalog import capabilities
 from obstack.catalog.modules import ModuleSet
-from obstack.catalog.modules.resolve import enabled_modules
-from obstack.content.dashboards import dashboards
+from obstack.content.dashboards import used_dashboards
 from obstack.content.door import LIFE_S
 from obstack.content.groups import groups_document, rule_files
 from obstack.content.module_rules import module_groups
@@ -83,8 +82,7 @@ def _groups(job: targets.Job) -> bytes:
 
 def _consoles(site: Site, modules: ModuleSet) -> list[RenderedFile]:
     """The dashboards of the stack and of the modules that hosts use; Prometheus reads them for each request."""
-    used = {name for host in site.hosts.values() for name in enabled_modules(site, host)}
-    boards = dashboards({name: modules[name] for name in used if name in modules})
+    boards = used_dashboards(site, modules)
     return [_file(f"{FOLDER_OF_CONSOLES}/{name}.html", console_page(name, boards)) for name in boards]
 
 

@@ -23,6 +23,9 @@ from obstack.model.site import Site
 from obstack.operations.currency import CURRENT, NEWER, NOT_LOCKED, OTHERWISE, PARTS, find_currency
 from obstack.operations.lock import Supply, ensure, resolve, resolve_architectures, resolve_hosts
 
+SERVED = tuple(name for name in COMPONENTS if name != "grafana")
+"""The components of a site that has not chosen Grafana."""
+
 
 def content(component: str) -> bytes:
     return f"the archive of {component}".encode()
@@ -113,7 +116,7 @@ def site(default: ArtifactChoice | None = None, **components: ArtifactChoice) ->
 
 def test_everything_is_resolved_the_first_time_and_nothing_the_second(supply: Supply, debian: Shelf) -> None:
     lock = resolve(site(), "amd64", supply, lock=Lock())
-    assert debian.resolved == list(COMPONENTS)
+    assert debian.resolved == list(SERVED)
     debian.resolved.clear()
     assert resolve(site(), "amd64", supply, lock=lock) == lock
     assert debian.resolved == []
@@ -146,10 +149,22 @@ def test_what_has_no_release_comes_from_debian_unless_it_is_named(
     releases = ArtifactChoice(source=Source.RELEASE)
     resolve(site(releases), "amd64", supply, lock=Lock())
     assert set(debian.resolved) == {"nginx", "journal-remote", "nftables"}
-    assert set(release.resolved) == set(COMPONENTS) - {"nginx", "journal-remote", "nftables"}
+    assert set(release.resolved) == set(SERVED) - {"nginx", "journal-remote", "nftables"}
     release.resolved.clear()
     resolve(site(releases, nginx=releases), "amd64", supply, lock=Lock(), components=("nginx",))
     assert release.resolved == ["nginx"]
+
+
+def test_grafana_is_locked_where_it_is_chosen_and_never_comes_from_debian(
+    supply: Supply, debian: Shelf, release: Shelf
+) -> None:
+    chosen = Site.model_validate({"domain": "o.example.org", "dashboards": {"engine": "grafana"}})
+    resolve(chosen, "amd64", supply, lock=Lock())
+    assert release.resolved == ["grafana"]
+    assert "grafana" not in debian.resolved
+    named = Artifacts(components={"grafana": ArtifactChoice(source=Source.DEBIAN)})
+    with pytest.raises(UsageError, match="no Debian package"):
+        resolve(chosen.model_copy(update={"artifacts": named}), "amd64", supply, lock=Lock())
 
 
 def test_components_that_are_not_asked_for_keep_their_place_in_the_lock(supply: Supply, debian: Shelf) -> None:
@@ -196,7 +211,7 @@ def test_what_the_cache_has_is_not_fetched(supply: Supply, debian: Shelf, tmp_pa
     debian.fetched.clear()
     files = ensure(artifacts, supply)
     assert debian.fetched == []
-    assert {file.read_bytes() for file in files.values()} == {content(name) for name in COMPONENTS}
+    assert {file.read_bytes() for file in files.values()} == {content(name) for name in SERVED}
     assert all(file.name == digest for digest, file in files.items())
     assert not list((tmp_path / "cache").glob("fetch-*"))
 
@@ -209,7 +224,7 @@ def test_what_the_cache_lacks_is_fetched_from_the_mirror_first(supply: Supply, d
     debian.fetched.clear()
     mirror = Mirror(str(tmp_path / "mirror"), debian.cache, NoDownloads())
     files = ensure(artifacts, replace(supply, mirror=mirror))
-    assert len(files) == len(COMPONENTS)
+    assert len(files) == len(SERVED)
     assert debian.fetched == ["nginx"]
 
 
@@ -289,7 +304,7 @@ def test_an_architecture_that_cannot_be_had_is_left_out_unless_it_is_needed(
 def standings(site: Site, supply: Supply, lock: Lock) -> dict[str, str]:
     """How each component stands that is not current."""
     found = find_currency(site, ["amd64"], {}, supply, lock)
-    assert [item.component for item in found] == list(COMPONENTS)
+    assert [item.component for item in found] == list(SERVED)
     return {item.component: item.standing for item in found if item.standing != CURRENT}
 
 
@@ -303,7 +318,7 @@ def test_what_was_just_locked_is_current_and_nothing_is_fetched_to_know_it(suppl
 def test_a_newer_version_is_told(supply: Supply, debian: Shelf) -> None:
     lock = resolve(site(), "amd64", supply, lock=Lock())
     debian.version = "1.1"
-    assert standings(site(), supply, lock) == dict.fromkeys(COMPONENTS, NEWER)
+    assert standings(site(), supply, lock) == dict.fromkeys(SERVED, NEWER)
 
 
 def test_a_newer_library_of_the_same_version_is_told(supply: Supply) -> None:

@@ -11,7 +11,7 @@ from obstack.model.front_door import MachineRight, Role
 from obstack.model.layout import Layout
 from obstack.model.secret import Secret
 from obstack.model.site import Site
-from obstack.render.door_table import PUBLIC, READ, ROUTES, Kind, machine_principal, permissions
+from obstack.render.door_table import CHALLENGES, READ, ROUTES, Kind, machine_principal, permissions
 from obstack.render.materials import Login
 from obstack.render.nginx import render_nginx
 from obstack.render.prometheus import render_prometheus
@@ -77,7 +77,7 @@ def test_nothing_answers_without_a_login_but_what_is_listed(mode: str) -> None:
     # The judgement, which nobody can ask for.
     assert door.count("auth_basic off;") == door.count("auth_request off;") == door.count("internal;") == 1
     open_paths = {line.split()[-2] for line in http.splitlines() if line.strip().startswith("location")} - {"/"}
-    assert open_paths == (set(PUBLIC) if mode == "acme" else set())
+    assert open_paths == ({CHALLENGES} if mode == "acme" else set())
     assert "proxy_pass" not in http
 
 

@@ -110,7 +110,7 @@ prometheus: {port: 9093, scrape_interval: 10m, retention_time: 1h, external_labe
 alertmanager: {default_receiver: nowhere, repeat_interval: 1m, receivers: [{name: a}, {name: a}]}
 blackbox: {probes: [{name: a, target: b}]}
 front_door: {http_port: 443}
-artifacts: {components: {grafana: {}}, default: {source: mirror}}
+artifacts: {components: {nosuch: {}}, default: {source: mirror}}
 """
     assert [(problem.line, problem.path) for problem in read(tmp_path, text).examine().problems] == [
         (2, "alertmanager.port"),
@@ -124,7 +124,7 @@ artifacts: {components: {grafana: {}}, default: {source: mirror}}
         (3, "alertmanager.receivers[1].name"),
         (4, "blackbox.probes[0].target"),
         (5, "front_door.http_port"),
-        (6, "artifacts.components.grafana"),
+        (6, "artifacts.components.nosuch"),
         (6, "artifacts.default.source"),
     ]
 

@@ -27,6 +27,14 @@ FIELDS = {
         "global.yaml",
         "alertmanager: {{smtp: {{host: m.test, sender: a@m.test, username: a, password: {}}}}}\n",
     ),
+    "grafana.admin_password": ("global.yaml", "grafana: {{admin_password: {}}}\n"),
+    "grafana.secret_key": ("global.yaml", "grafana: {{secret_key: {}}}\n"),
+    "grafana.postgres.password": ("global.yaml", "grafana: {{postgres: {{host: db.test, password: {}}}}}\n"),
+    "grafana.oidc.client_secret": (
+        "global.yaml",
+        "grafana: {{oidc: {{client_id: a, authorize_url: 'https://a.test/', token_url: 'https://a.test/',"
+        " api_url: 'https://a.test/', client_secret: {}}}}}\n",
+    ),
     "an option of a module": (
         "hosts/db-1.yaml",
         "address: 192.0.2.1\nmodules: {{redis: {{options: {{password: {}}}}}}}\n",
