@@ -30,6 +30,14 @@ NAME: Final = "prometheus"
 FOLDER: Final = "etc/prometheus"
 MARGIN_S: Final = 15
 """Beyond a scrape interval: the time in which Prometheus sees new targets, and in which one may answer."""
+LIMITS: Final = {
+    "body_size_limit": "64MB",
+    "sample_limit": 200_000,
+    "label_limit": 64,
+    "label_name_length_limit": 256,
+    "label_value_length_limit": 4096,
+}
+"""Amply what an exporter says. One that was broken into must not fill the server's memory: its scrape fails."""
 
 
 def render_prometheus(site: Site, layout: Layout, materials: Materials, modules: ModuleSet) -> Rendering:
@@ -161,6 +169,7 @@ def _scrape(site: Site, job: targets.Job, version: str) -> dict[str, Any]:
     if job.parameters:
         scrape["params"] = {name: [value] for name, value in job.parameters.items()}
     if job.remote:
+        scrape |= LIMITS
         scrape["scheme"] = "https"
         # Read again for new connections, so that a renewed certificate needs no reload.
         scrape["tls_config"] = {
