@@ -38,8 +38,10 @@ from obstack.model.scalars import hidden
 from obstack.model.site import Site
 from obstack.plan.generation import build_generation
 from obstack.render import emit
+from obstack.render.grafana import render_grafana
 from obstack.render.host import ROLE, render_host
 from obstack.render.node import render_node
+from rendering.grafana import grafana_materials, grafana_site
 from rendering.hosts import DATABASE, NGINX, NODE, SYSTEMD, fleet_site, host_materials, modules, server_materials
 from rendering.settled import KEY, PRIVATE, SERVER, materials
 
@@ -100,6 +102,9 @@ FREE = frozenset(
         "alertmanager.Route.match",
         "alertmanager.Smtp.username",
         "blackbox.Probe.target",
+        "grafana.Oidc.client_id",
+        "grafana.Oidc.name",
+        "grafana.Oidc.role",
         "host.Group.labels",
         "host.Host.labels",
         "host.ModuleUse.options",
@@ -216,6 +221,27 @@ def test_what_means_something_somewhere_is_text_everywhere(word: str, usual: Map
         assert "$" in word or word.endswith("\\")
         files = trees(hostile_site(PLAIN, TARGETS[1]))
     assert {path: structure(path, content) for path, content in files.items()} == usual
+
+
+@pytest.mark.parametrize("word", SYNTAX)
+def test_no_setting_of_grafana_reads_a_file_or_a_variable(word: str) -> None:
+    """Grafana replaces `$__file{…}` and `${…}` in its settings by what they name, and shows a name to everybody."""
+    urls = {f"{kind}_url": f"https://sso.example.org/{kind}" for kind in ("authorize", "token", "api")}
+    for text in (word, "$__file{/etc/grafana/secrets/admin-password}", "${HOME}", '"""', "x\\\\"):
+        oidc = {"name": text, "client_id": text, "role": text, "client_secret": "secret:client", **urls}
+        site = grafana_site(grafana={"sign_in": "oidc", "oidc": oidc})
+        try:
+            rendering = render_grafana(site, SERVER, grafana_materials(), {})
+        except UsageError as error:
+            assert error.code == "value-not-writable"
+            continue
+        (file,) = [item for item in rendering.files if item.path.endswith("grafana.ini")]
+        parser = configparser.RawConfigParser(strict=True)
+        parser.read_string(file.content.decode())
+        section = parser["auth.generic_oauth"]
+        for key in ("name", "client_id", "role_attribute_path"):
+            assert section[key].strip('"') == text.strip('"')
+            assert "$" not in section[key]
 
 
 @pytest.mark.parametrize("word", [word for word in TERMINAL if word.isascii() or hidden(word)])

@@ -197,7 +197,7 @@ def _ini_value(value: Any) -> str:
 def _go_ini_value(value: Any) -> str:
     meant = isinstance(value, Expression)
     text = _printable("an ini file", value.text if isinstance(value, Expression) else scalar_text(value))
-    if _PLAIN_SETTING.match(text) and "%(" not in text:
+    if _PLAIN_SETTING.fullmatch(text) and "%(" not in text:
         return text
     if '"' in text or "\\" in text or "%(" in text or ("$" in text and not meant):
         raise refuse("an ini file", text)
