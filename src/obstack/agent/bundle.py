@@ -22,6 +22,7 @@ from obstack.agent.__main__ import reply_to
 from obstack.agent.faults import USAGE, AgentError
 from obstack.agent.machine import Interrupts, Machine
 from obstack.agent.managers import service_manager
+from obstack.agent.members import UNREADABLE
 from obstack.agent.store import content_digest
 
 CHUNK = 1 << 20
@@ -72,7 +73,7 @@ class Bundle:
     def _chunks(self, digest: str, size: int) -> list[bytes]:
         try:
             content = self.archive.read(f"contents/{digest}")
-        except (KeyError, zipfile.BadZipFile) as error:
+        except UNREADABLE as error:
             raise _damaged(self.file, f"content {digest[:12]}: {error}") from error
         if len(content) != size:
             raise _damaged(self.file, f"content {digest[:12]} is not what its digest says")
@@ -106,7 +107,7 @@ def run(archive: zipfile.ZipFile, file: str, arguments: Sequence[str]) -> int:
 def _open(archive: zipfile.ZipFile, file: str) -> Bundle:
     try:
         manifest = wire.decode(wire.Manifest, wire.load(archive.read("manifest.json")))
-    except (KeyError, ValueError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         raise _damaged(file, str(error)) from error
     return Bundle(archive, file, manifest)
 
