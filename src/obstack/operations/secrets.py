@@ -24,6 +24,12 @@ DRAWN: Final[Mapping[Path, int]] = {
 }
 """Which secrets are ours to draw, by the beginning of the path of the setting, with how many characters each."""
 
+LASTING: Final[Mapping[Path, str]] = {
+    ("grafana", "secret_key"): "Grafana has encrypted what it keeps with it, and could read none of that with another",
+    ("grafana", "admin_password"): "Grafana has taken it over at its first start, and does not look at it again",
+}
+"""Secrets that a new value would not change, or would break, by the path of the setting, and why."""
+
 
 class SecretKeeper(Protocol):
     """What keeps the values, whatever it is."""
@@ -69,6 +75,11 @@ class Use:
     def drawn_length(self) -> int | None:
         """Return with how many characters it is ours to draw; None when somebody else gives it."""
         return DRAWN.get(self.path[:2])
+
+    @property
+    def lasting(self) -> str | None:
+        """Return why it must keep its value once it is in use; None when it can have another."""
+        return LASTING.get(self.path)
 
 
 @dataclass(frozen=True)

@@ -283,3 +283,15 @@ def test_a_rotation_is_settled_for_the_environment_that_it_was_for(called: Calle
 def _note(store: FileSecrets) -> dict[str, Any]:
     note: dict[str, Any] = json.loads(store.kept("rotation") or b"{}")
     return note
+
+
+def test_what_a_program_has_encrypted_its_data_with_is_never_rotated(called: Called, folder: Path) -> None:
+    (folder / "global.yaml").write_text(f"{BASE}dashboards: {{engine: grafana}}\n", encoding="utf-8")
+    called("init")
+    called("set", "smtp-password", given=b"a value of others\n")
+    key = (folder / "secrets/grafana-secret-key").read_text()
+    root = ("--root", str(folder.parent / "root"))
+    assert called.document("rotate", "--all", *root)["rotated"] == ["ada-password"]
+    code, _, err = called("rotate", "grafana-secret-key", *root)
+    assert (code, "Grafana has encrypted what it keeps with it" in err) == (2, True)
+    assert (folder / "secrets/grafana-secret-key").read_text() == key

@@ -12,7 +12,7 @@ from obstack.model.rules import cross_rules
 from obstack.model.site import Site
 from obstack.plan.generation import build_generation
 from obstack.render.node import render_node
-from rendering.settled import KEY, PRIVATE, SERVER, full_site, materials
+from rendering.settled import KEY, PRIVATE, SERVER, full_site, materials, small_site
 
 
 def site(**credentials: str) -> Site:
@@ -63,3 +63,10 @@ def test_what_the_front_door_needs_here_cannot_be_a_credential() -> None:
 def test_a_credential_that_nothing_reads_is_found() -> None:
     (finding,) = cross_rules(site(**{NAME: "plain", "left-over": "plain"}))
     assert finding.path == ("secrets", "credentials", "left-over")
+
+
+def test_only_what_reads_its_secret_as_a_credential_may_refer_to_one() -> None:
+    whole: dict[str, Any] = small_site().model_dump(mode="json", exclude_none=True)
+    whole |= {"dashboards": {"engine": "grafana"}, "secrets": {"credentials": {"grafana-secret-key": "plain"}}}
+    found = [finding.path for finding in cross_rules(Site.model_validate(whole))]
+    assert ("grafana", "secret_key") in found

@@ -30,6 +30,7 @@ from obstack.edges.secrets.store import draw
 from obstack.errors import Lost, StackError, UsageError
 from obstack.model.secret import Secret
 from obstack.model.site import Site
+from obstack.model.words import spell
 from obstack.operations.fleet import GOOD, NodeResult, result_of
 from obstack.operations.rotation import Rotation, alone, begin, drop, rendered, take
 from obstack.operations.secrets import demand_known, weakness_of
@@ -79,13 +80,24 @@ def command(
 def _choose(known: SiteUse, names: Sequence[str], *, everything: bool, given: bool) -> tuple[str, ...]:
     """Return the names that are meant. Raises UsageError for one that cannot be given a new value in this way."""
     if everything:
-        names = [name for name, uses in known.uses.items() if all(use.drawn_length for use in uses)]
+        names = [
+            name for name, uses in known.uses.items() if all(use.drawn_length and use.lasting is None for use in uses)
+        ]
         names = [name for name in names if name not in known.site.secrets.credentials]
     for name in names:
         demand_name(name)
         demand_known(name, tuple(known.uses))
         refuse_credential(known.site, name)
         known.store.provider.demand_writable(name)
+        why = next((use.lasting for use in known.uses[name] if use.lasting), None)
+        if why is not None:
+            raise UsageError(
+                code="secret-lasting",
+                what=f"The secret {name} cannot be rotated: {why}.",
+                where=", ".join(spell(use.path) for use in known.uses[name]),
+                state="nothing was touched",
+                do="observability secrets rotate --all    rotates those that can be",
+            )
         if not given and not all(use.drawn_length for use in known.uses[name]):
             raise UsageError(
                 code="secret-not-drawn",
