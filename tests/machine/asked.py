@@ -38,7 +38,9 @@ ASKED: Final[Mapping[str, Sequence[Sequence[str]]]] = {
     "module show": [["redis"]],
     "module validate": [["redis"]],
     "dashboard export": [["/srv/dashboards"]],
+    "dashboard drift": [[]],
     "dashboard list": [[]],
+    "dashboard pull": [[]],
     "dashboard show": [["redis"]],
     "cert status": [[]],
     "cert renew": [["--if-due"], ["front-door"]],
@@ -78,6 +80,8 @@ with `--json`."""
 
 NOT_DONE: Final = {
     "up": "its packages are not on this machine, which has no way to the mirror",
+    "dashboard drift": "the server has no Grafana",
+    "dashboard pull": "the server has no Grafana",
     "host detect": "no SSH leads to the host",
     "host check": "no SSH leads to the host",
     "cert deploy": "no authority signs the front door's certificate",
