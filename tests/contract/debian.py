@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import platform
 import shlex
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contract.cache import cache_folder
-from obstack.catalog.components import COMPONENTS
+from obstack.catalog.components import COMPONENTS, Package
 from obstack.cli.progress import QuietReporter
 from obstack.edges.cache import ArtifactCache
 from obstack.edges.debian.apt import own_architecture
@@ -24,6 +25,10 @@ LIBRARY_FOLDERS = ("usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu")
 LOADERS = ("lib64/ld-linux-x86-64.so.2", "usr/lib64/ld-linux-x86-64.so.2")
 
 
+WRAPPED = {"nginx": "usr/sbin/nginx", "nftables": "usr/sbin/nft"}
+"""Programs by component that are started by their own suite's loader."""
+
+
 @dataclass(frozen=True)
 class Distribution:
     """The unpacked programs of one suite below `folder`."""
@@ -33,7 +38,7 @@ class Distribution:
 
     def artifact(self, component: str) -> Path:
         """Return the folder that stands for the component's artifact."""
-        return self.folder / "nginx" if component == "nginx" else self.folder / "root"
+        return self.folder / component if component in WRAPPED else self.folder / "root"
 
     def version(self, package: str) -> str:
         """Return the version of the package that was unpacked."""
@@ -51,7 +56,9 @@ def own_programs() -> Path:
 
 def distribution(suite: str) -> Distribution:
     """Return the programs of a suite, taking them from the machine's own mirror the first time."""
-    folder = cache_folder("programs") / suite
+    # Other packages than last time are other programs.
+    key = hashlib.sha256("\n".join(package.name for package in _packages()).encode()).hexdigest()[:12]
+    folder = cache_folder("programs") / f"{suite}-{key}"
     done = folder / "complete"
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
@@ -60,16 +67,21 @@ def distribution(suite: str) -> Distribution:
         if not done.exists():
             _download(suite, folder)
             _unpack(folder)
-            _wrap_nginx(folder)
+            for component, program in WRAPPED.items():
+                _wrap(folder, component, program)
             done.touch()
     return Distribution(suite, folder)
+
+
+def _packages() -> list[Package]:
+    return [package for component in COMPONENTS.values() for package in component.packages]
 
 
 def _download(suite: str, folder: Path) -> None:
     """Fetch every component's packages with the libraries they need, and the C library, by the product's own apt."""
     cache = ArtifactCache(folder / "cache")
     apt = DebianPackages(folder / "apt", cache, QuietReporter()).apt(suite, own_architecture())
-    packages = [package for component in COMPONENTS.values() for package in component.packages]
+    packages = _packages()
     versions = apt.show([*(package.name for package in packages), "libc6"])
     found = [(package, version) for package in packages if (version := choose(versions, package.name))]
     c_library = choose(versions, "libc6")
@@ -85,12 +97,12 @@ def _unpack(folder: Path) -> None:
         subprocess.run(["dpkg-deb", "-x", str(archive), str(target)], check=True, env={**os.environ, "TZ": "UTC"})
 
 
-def _wrap_nginx(folder: Path) -> None:
-    """Start nginx by its own suite's loader: newer ones need a newer C library than this machine may have."""
+def _wrap(folder: Path, component: str, name: str) -> None:
+    """Start a program by its own suite's loader: newer ones need a newer C library than this machine may have."""
     loader = next(folder / "libc" / name for name in LOADERS if (folder / "libc" / name).is_file())
-    folders = ":".join(str(folder / part / name) for part in ("libc", "root") for name in LIBRARY_FOLDERS)
-    program = folder / "root/usr/sbin/nginx"
-    wrapper = folder / "nginx/usr/sbin/nginx"
+    folders = ":".join(str(folder / part / libraries) for part in ("libc", "root") for libraries in LIBRARY_FOLDERS)
+    program = folder / "root" / name
+    wrapper = folder / component / name
     wrapper.parent.mkdir(parents=True, exist_ok=True)
     command = shlex.join([str(loader), "--library-path", folders, str(program)])
     wrapper.write_text(f'#!/bin/sh\nunset LD_LIBRARY_PATH\nexec {command} "$@"\n')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from contract.debian import Distribution
 from contract.staging import Staged, materials, stage
 from obstack.agent.checks import CheckFailure, run_checks
 from obstack.agent.systemd import Systemd
+from obstack.edges.agent_archive import build_agent
 from obstack.model.site import Site
 from rendering.settled import SERVER, full_site, small_site
 
@@ -22,13 +24,21 @@ def staged(site: Site, suite: Distribution, folder: Path) -> Staged:
 
 
 def failures(generation: Staged) -> list[CheckFailure]:
-    return run_checks(generation.manifest, str(generation.tree), SERVER.current, str(generation.scratch), Systemd(""))
+    """What the checkers say. The agent, which judges the firewall's rules itself, is not where it is on a machine."""
+    agent = generation.scratch / "agent.pyz"
+    agent.write_bytes(build_agent().content)
+    checks = tuple(
+        dataclasses.replace(check, argv=tuple(str(agent) if word == SERVER.agent else word for word in check.argv))
+        for check in generation.manifest.checks
+    )
+    manifest = dataclasses.replace(generation.manifest, checks=checks)
+    return run_checks(manifest, str(generation.tree), SERVER.current, str(generation.scratch), Systemd(""))
 
 
 @pytest.mark.parametrize("site", [small_site(), full_site()], ids=["small", "full"])
 def test_every_checker_accepts_what_is_rendered(suite: Distribution, site: Site, tmp_path: Path) -> None:
     generation = staged(site, suite, tmp_path)
-    assert len(generation.manifest.checks) == 4
+    assert len(generation.manifest.checks) == 5
     assert failures(generation) == []
 
 
@@ -44,6 +54,7 @@ BROKEN = {
         ("etc/nginx/nginx.conf", "server_tokens off", "server_tokens perhaps"),
         ("etc/nginx/tls/key.pem", "PRIVATE", "PUBLIC"),
     ],
+    "firewall rules": [("etc/observability-firewall/rules.json", '"port": 443', '"port": 443443')],
     "units": [("units/prometheus.service", "ExecStart=/", "ExecStart=relative/")],
 }
 

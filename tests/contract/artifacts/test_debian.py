@@ -67,7 +67,7 @@ def test_prometheus_of_three_suites_runs_here(
     assert f"version {upstream(artifact.version)}" in says(artifact, folder, "promtool", "--version")
 
 
-@pytest.mark.parametrize("name", sorted({*COMPONENTS} - {"prometheus"}))
+@pytest.mark.parametrize("name", sorted({*COMPONENTS} - {"prometheus", "grafana"}))
 def test_every_program_of_the_own_suite_starts_with_the_libraries_it_brings(
     name: str, debian: DebianPackages, shared_cache: ArtifactCache, tmp_path: Path
 ) -> None:

@@ -50,7 +50,7 @@ def test_a_lock_is_made_once_and_kept_without_any_network(configuration: Path, t
     made = lock(configuration, "--architecture", own)
     assert made["changed"] is True
     rows = made["architectures"][own]
-    assert {row["component"] for row in rows} == set(COMPONENTS)
+    assert {row["component"] for row in rows} == set(COMPONENTS) - {"grafana"}
     assert all(row["source"] == "debian" and row["before"] is None for row in rows)
     file = Path(made["file"])
     before = (file.read_bytes(), file.stat().st_mtime_ns)
