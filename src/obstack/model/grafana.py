@@ -89,7 +89,15 @@ class Grafana(Section):
     oidc: Oidc | None = Field(
         default=None,
         description="The provider that people sign in with; needed by sign_in: oidc.",
-        examples=[{"client_id": "grafana"}],
+        examples=[
+            {
+                "client_id": "grafana",
+                "client_secret": "secret:grafana-client-secret",
+                "authorize_url": "https://sso.example.org/authorize",
+                "token_url": "https://sso.example.org/token",
+                "api_url": "https://sso.example.org/userinfo",
+            }
+        ],
     )
     anonymous: bool = Field(
         default=False,

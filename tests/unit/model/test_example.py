@@ -1,8 +1,10 @@
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
+from pydantic import TypeAdapter
 from ruamel.yaml import YAML
 
 from obstack.edges.configfile import FileConfigurations
@@ -43,6 +45,22 @@ def test_every_key_has_a_description_a_meaning_and_an_example(name: str, key: Ke
     assert key.description.endswith((".", ")"))
     assert key.meaning
     assert key.example is not None
+
+
+def fields(section: type[Section]) -> Iterator[tuple[str, Any, Any]]:
+    """Every field of a section and of those in it: its name, its type, and an example."""
+    for name, field in section.model_fields.items():
+        for value in field.examples or ():
+            yield f"{section.__name__}.{name}", Annotated[field.annotation, "its own form", *field.metadata], value
+    for key in describe(section):
+        if key.section is not None:
+            yield from fields(key.section)
+
+
+@pytest.mark.parametrize(("name", "kind", "value"), [*fields(Site)], ids=[name for name, _, _ in fields(Site)])
+def test_an_example_is_valid_by_itself(name: str, kind: Any, value: Any) -> None:
+    """It stands where a value is faulty, so that the rest can be judged."""
+    TypeAdapter(kind).validate_python(value)
 
 
 def test_the_example_file_is_valid_as_it_is_made(tmp_path: Path) -> None:
