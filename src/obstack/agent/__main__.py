@@ -126,7 +126,11 @@ def answer(machine: Machine, request: wire.Request) -> wire.Reply:
         swaps.begin(machine)
         if request.verb != "recover":
             recover.recover(machine)
-        return handler(machine, request, announce)
+        if request.verb == "recover" or os.path.isdir(machine.paths.state):
+            return handler(machine, request, announce)
+    # The recovery has ended a purge, by which the lock and the place of the audit log went with all else.
+    machine.state_folder = None
+    return answer(machine, request)
 
 
 def _refuse_stranger(machine: Machine) -> None:

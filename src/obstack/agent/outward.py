@@ -21,6 +21,8 @@ from obstack.agent.machine import Machine
 from obstack.agent.stage import owned
 from obstack.agent.store import file_digest
 
+STAMPS = "/var/lib/systemd/timers"
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -130,6 +132,9 @@ def converge(machine: Machine, manifest: wire.Manifest | None, aside: str | None
         # Crash here: some of the old generation's links are gone; recovery converges to one generation or the other.
         durable.crash_point("outward-remove")
         changed |= _remove(name)
+        if name.endswith(".timer"):
+            # systemd keeps when a timer was due last, and nobody else would ever remove that.
+            durable.remove(f"{machine.root}{STAMPS}/stamp-{os.path.basename(name)}")
     ledger.claim(_missing_claims(goal))
     for path, source in goal.definitions.items():
         origin = os.path.join(machine.paths.current, source)
