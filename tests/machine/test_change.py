@@ -29,7 +29,10 @@ CHANGES: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
     "a probe": ({"blackbox": {"probes": PROBES}}, {"prometheus": "reload"}),
     "a route": ({"alertmanager": {"group_wait": "10s"}}, {"alertmanager": "reload"}),
     "a user of the front door": ({"front_door": {"users": USERS}}, {"nginx": "reload"}),
-    "a port of the front door": ({"front_door": {"http_port": 8080}}, {"nginx": "reload"}),
+    "a port of the front door": (
+        {"front_door": {"http_port": 8080}},
+        {"nginx": "reload", "observability-firewall": "reload"},
+    ),
     "the journal's size": ({"logs": {"retention_size": "1GB"}}, {"systemd-journald": "restart"}),
     "a port that others use": ({"blackbox": {"port": 9116}}, {"blackbox-exporter": "restart", "prometheus": "reload"}),
     "a limit of Alertmanager": ({"alertmanager": {"memory_max": "256MB"}}, {"alertmanager": "restart"}),

@@ -36,6 +36,7 @@ SMALL: Final = {
     "audit-cut",  # a line that a power cut tore
     # pruning
     *("discard-tree", "discard-artifact", "prune-blob", "prune-run", "prune-snapshot"),
+    *(f"record-{side}-{entry}" for entry in ("pruning", "pruned") for side in ("before", "after")),
 }
 """Steps off the paths taken here; tests/crash kills at them."""
 

@@ -65,7 +65,9 @@ def test_a_newcomer_gets_the_whole_stack_and_leaves_nothing_behind(newcomer: San
 
     assert "Every gate is green" in first.stdout
     words = first.stdout.split()
-    login = words[words.index("login") + 1], words[words.index("login") + 3]
+    told = next(line for line in first.stdout.splitlines() if line.startswith("login")).split()
+    kept = newcomer.succeed(["cat", told[-1]], user=user, directory=checkout).stdout.strip()
+    login = told[1].rstrip(","), kept
     door = f"https://localhost:{PORT_BASE}"
     assert f"{door}/" in words
     ask = f"curl --silent --show-error --cacert {words[words.index('authority') + 1]}"

@@ -241,9 +241,8 @@ def test_an_archive_that_somebody_changed_is_refused_naming_both_digests(
 ) -> None:
     running.machine.succeed(f"printf X | dd of={archive} bs=1 seek=5000 conv=notrunc status=none")
     found = running.machine.succeed(["sha256sum", archive]).stdout.split()[0]
-    case = Case(
-        ANOTHER, says=("error[digest-mismatch]", Path(archive).name, found, "state: nothing was changed"), code=3
-    )
+    says = ("error[archive-digest-mismatch]", Path(archive).name, found, "nothing outside the staging folder")
+    case = Case(ANOTHER, says=says, code=3)
     refused(running, case)
 
 

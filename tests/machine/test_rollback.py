@@ -108,7 +108,8 @@ def test_what_is_pruned_is_gone_and_what_is_kept_can_be_gone_back_to(server: Ser
 
     assert set(server.machine.succeed(f"ls {STATE}/generations").stdout.split()) == {current, previous}
     blobs = set(server.machine.succeed(f"ls {STATE}/store/blobs").stdout.split())
-    assert blobs == contents[current] | contents[previous] | {current, previous}
+    key = server.document("generations", "show", current)["manifest"]["key"]
+    assert blobs == contents[current] | contents[previous] | {current, previous, key}
     assert set.union(*contents.values()) - blobs, "the others had contents of their own"
     assert "error[generation-unknown]" in server.exits(2, "rollback", "--to", others[0], "--quiet").stderr
     assert "error[generation-unknown]" in server.exits(2, "generations", "show", others[0], "--quiet").stderr
