@@ -135,6 +135,7 @@ def converge(machine: Machine, manifest: wire.Manifest | None, aside: str | None
         if name.endswith(".timer"):
             # systemd keeps when a timer was due last, and nobody else would ever remove that.
             durable.remove(f"{machine.root}{STAMPS}/stamp-{os.path.basename(name)}")
+            durable.remove_directory(f"{machine.root}{STAMPS}")
     ledger.claim(_missing_claims(goal))
     for path, source in goal.definitions.items():
         origin = os.path.join(machine.paths.current, source)
