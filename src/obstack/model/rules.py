@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
-from urllib.parse import urlsplit
 
 from obstack.model.alertmanager import Alertmanager
-from obstack.model.blackbox import Probe, ProbeKind
+from obstack.model.blackbox import Probe
 from obstack.model.components import ArtifactChoice, Source
 from obstack.model.door_certificate import certificate_faults
 from obstack.model.front_door import Machine, User
 from obstack.model.grafana import SignIn
-from obstack.model.scalars import ADDRESS_PATTERN, HOST_NAME_PATTERN, duration_seconds
+from obstack.model.probe_forms import PROBE_FORMS, fits
+from obstack.model.scalars import duration_seconds
 from obstack.model.site import Site
 from obstack.model.words import nearest, spell
 
@@ -276,46 +275,14 @@ def _alert_intervals(alertmanager: Alertmanager) -> Iterator[Finding]:
 def _probes(probes: Sequence[Probe]) -> Iterator[Finding]:
     yield from _unique(("blackbox", "probes"), [probe.name for probe in probes])
     for index, probe in enumerate(probes):
-        wanted, example = _PROBE_FORMS[probe.kind]
-        if not _fits(probe):
+        wanted, example = PROBE_FORMS[probe.kind]
+        if not fits(probe):
             yield Finding(
                 ("blackbox", "probes", index, "target"),
                 f"must be {wanted} for the kind {probe.kind.value}, but is {probe.target}",
                 f"Write for example: target: {example}",
                 rests_on=(("blackbox", "probes", index, "kind"),),
             )
-
-
-_PROBE_FORMS: Final = {
-    ProbeKind.HTTP: ("a URL that begins with http:// or https://", "https://www.example.org/"),
-    ProbeKind.TCP: ("host:port", "db-1.example.org:5432"),
-    ProbeKind.ICMP: ("a host name or an address", "router.example.org"),
-    ProbeKind.DNS: ("the host name or address of a DNS server", "dns-1.example.org"),
-    ProbeKind.TLS: ("host:port", "mail.example.org:993"),
-}
-
-
-def _fits(probe: Probe) -> bool:
-    if probe.kind is ProbeKind.HTTP:
-        return _is_url(probe.target)
-    if probe.kind in (ProbeKind.TCP, ProbeKind.TLS):
-        return re.fullmatch(ADDRESS_PATTERN, probe.target) is not None and _has_port(probe.target)
-    return (
-        re.fullmatch(HOST_NAME_PATTERN, probe.target.lower()) is not None
-        or re.fullmatch(r"[0-9a-fA-F:]*:[0-9a-fA-F:]*", probe.target) is not None
-    )
-
-
-def _is_url(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
-
-
-def _has_port(address: str) -> bool:
-    return 1 <= int(address.rpartition(":")[2]) <= 65535
 
 
 def _targets(site: Site) -> Iterator[Finding]:
